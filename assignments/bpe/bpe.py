@@ -1,0 +1,158 @@
+"""A byte-level byte-pair-encoding tokenizer: training, encoding, decoding.
+
+The algorithm is the one of Sennrich et al. (2016, arXiv:1508.07909, algorithm 1), after Gage (1994), on UTF-8 bytes
+as in GPT-2 (Radford et al. 2019, section 2.2). It is not a wrapper around a library: the only import that does work
+for you is `regex`, because GPT-2's pattern needs the Unicode classes that the standard `re` lacks.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+import regex
+
+Pair = tuple[bytes, bytes]  # two neighbouring tokens
+
+# Radford et al. (2019), encoder.py: contractions, letters, numbers, other signs, white space.
+# A word takes the one space before it; of a longer run of white space all but the last character stays behind.
+GPT2_PATTERN = r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
+
+
+def pretokenize(text: str) -> list[str]:
+    """The pretokens of `text`: all matches of `GPT2_PATTERN`, left to right. No merge ever crosses their borders.
+
+    Nothing is lost or changed: the pretokens joined are `text`, and none is empty.
+
+    >>> pretokenize("I'll  go!\\r\\n")
+    ['I', "'ll", ' ', ' go', '!', '\\r\\n']
+    """
+    raise NotImplementedError
+
+
+def split_on_special(text: str, special_tokens: Sequence[str]) -> list[tuple[str, bool]]:
+    """`text` cut at its special tokens, as pairs (piece, is it a special token).
+
+    The text is read from left to right; where several special tokens start at one place, the longest is taken. No piece
+    is empty, text pieces are never neighbours, and the pieces joined are `text`. `special_tokens` are plain non-empty
+    strings, in any order; with none of them a text is one piece.
+
+    >>> split_on_special("a<|end|>b", ["<|end|>"])
+    [('a', False), ('<|end|>', True), ('b', False)]
+    >>> split_on_special("a<|end|>b", [])
+    [('a<|end|>b', False)]
+    """
+    raise NotImplementedError
+
+
+def count_pairs(words: Mapping[tuple[bytes, ...], int]) -> dict[Pair, int]:
+    """How often each pair of neighbouring tokens occurs in `words`, a mapping word -> number of times it occurs.
+
+    A word is a tuple of tokens. Occurrences may overlap, and no pair reaches from one word into another.
+
+    >>> count_pairs({(b"a", b"a", b"a"): 5, (b"a", b"b"): 1})
+    {(b'a', b'a'): 10, (b'a', b'b'): 1}
+    """
+    raise NotImplementedError
+
+
+def merge_pair(tokens: Sequence[bytes], pair: Pair) -> list[bytes]:
+    """`tokens` with each occurrence of `pair` replaced by one token, from left to right and without overlap.
+
+    >>> merge_pair([b"a", b"a", b"a"], (b"a", b"a"))
+    [b'aa', b'a']
+    """
+    raise NotImplementedError
+
+
+def train_bpe(
+    corpus: str | Iterable[str], vocab_size: int, special_tokens: Sequence[str] = ()
+) -> tuple[dict[int, bytes], list[Pair]]:
+    """Learn a vocabulary of at most `vocab_size` tokens (Sennrich et al. 2016, algorithm 1).
+
+    `corpus` is one text or an iterable of texts, read once and in order; no pretoken reaches from one text into the
+    next. Special tokens in a text cut it there, and add nothing to the counts. Every step merges the pair with the
+    highest count; ties go to the greatest pair of byte strings, `max(counts, key=lambda p: (counts[p], p))`, so
+    of ("BA", "A") and ("B", "ZZ") the first. Training ends early, without an error, when no pair is left.
+
+    Returns `vocab` and `merges`. `merges` has the pairs in the order in which they were learned. `vocab` maps ids to
+    byte strings: id i < 256 is the byte i, id 256 + k the token of merge k (from 0), and the special tokens come last,
+    in their order. They are distinct and have at least two bytes each.
+
+    Raises ValueError if `vocab_size` is less than 256 + len(special_tokens).
+
+    >>> vocab, merges = train_bpe("abab", vocab_size=258)
+    >>> merges
+    [(b'a', b'b'), (b'ab', b'ab')]
+    >>> vocab[256], vocab[257]
+    (b'ab', b'abab')
+    """
+    raise NotImplementedError
+
+
+class Tokenizer:
+    """Text to ids and back with a vocabulary and merges as `train_bpe` returns them.
+
+    A special token that is not in `vocab` is appended to it with the next free id, in the order of `special_tokens`.
+    If a pair is twice in `merges`, its first place counts.
+
+    >>> Tokenizer({i: bytes([i]) for i in range(256)}, [], special_tokens=["<|end|>"]).encode("a<|end|>")
+    [97, 256]
+    """
+
+    def __init__(self, vocab: dict[int, bytes], merges: list[Pair], special_tokens: Sequence[str] = ()) -> None:
+        self.vocab = dict(vocab)
+        self.merges = list(merges)
+        self.special_tokens = list(special_tokens)
+        raise NotImplementedError
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of `text`.
+
+        Special tokens are cut out first and give one id each. Every pretoken of the rest starts as its single UTF-8
+        bytes; as long as one of its neighbouring pairs is in `merges`, the earliest learned of them is merged, leftmost
+        first. (Taking a pair's occurrences one by one or all at once is the same for merges that `train_bpe` learned.)
+
+        With the merges ("b", "c"), ("a", "b") the text "abc" is "a", "bc": the rank decides, not the place.
+        """
+        raise NotImplementedError
+
+    def encode_iterable(self, chunks: Iterable[str]) -> Iterator[int]:
+        """The ids of "".join(chunks), one by one, for any cut into chunks and without ever holding the whole text.
+
+        Lazy: a chunk is read when the ids before it are used up. What a later chunk may still change is held back: the
+        last two pretokens (`'`, `v` may become `'ve`) and whatever may be the beginning of a special token.
+        """
+        raise NotImplementedError
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`: their byte strings joined, then read as UTF-8; bytes that are not UTF-8 become U+FFFD.
+
+        So decode(a + b) need not be decode(a) + decode(b): a character may be cut in the middle.
+        Raises KeyError for an id that is not in the vocabulary.
+
+        With only the 256 bytes as vocabulary, decode([0xC3, 0xA9]) is "é" and decode([0xFF, 0x41]) is "\\ufffdA".
+        """
+        raise NotImplementedError
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write vocabulary, merges and special tokens to one JSON file. JSON has no bytes: write them as hex, say."""
+        raise NotImplementedError
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Tokenizer:
+        """The tokenizer that `save` wrote to `path`: it encodes and decodes as the saved one did."""
+        raise NotImplementedError
+
+
+def compression_ratio(tokenizer: Tokenizer, text: str) -> float:
+    """UTF-8 bytes of `text` per id of `tokenizer.encode(text)`; 0.0 for the empty text.
+
+    A tokenizer without merges has ratio 1.0 on every text: "é" is two bytes and two ids.
+    """
+    raise NotImplementedError

@@ -1,0 +1,164 @@
+"""What is taught and what it is worth: a course, its assignments, their parts.
+
+A course is three trees with one folder name an assignment: `assignments/` (what students receive), `solutions/`
+(the same, filled in) and suites (hidden tests). The packaged course lies in a checkout beside this package, or inside
+the wheel under `_course/`; `--course DIR` names another one. Nothing here runs or parses a submission.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+PACKAGE = Path(__file__).resolve().parent
+
+
+class CourseError(Exception):
+    """The course cannot be read. The message is one line for a person: what, where, what to do."""
+
+    exit_code = 2
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one submission may use. Times are wall-clock seconds."""
+
+    call_seconds: float = 10.0
+    test_seconds: float = 60.0
+    submission_seconds: float = 600.0
+    memory_mebibytes: int = 2048
+    threads: int = 32
+    file_mebibytes: int = 64
+    output_kibibytes: int = 8
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A graded piece of an assignment, with a title that the handout uses too."""
+
+    name: str
+    title: str
+    points: int
+    requires: tuple[str, ...] = ()
+    difficulty: Literal["easy", "medium", "hard"] = "medium"
+    importance: Literal["core", "useful", "bonus"] = "core"
+    minutes: int = 15
+
+
+class AssignmentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`assignment.toml` as it is written."""
+
+    title: str
+    parts: tuple[Part, ...]
+    runtime: tuple[str, ...] = ("torch",)
+    limits: Limits = Limits()
+
+
+class CourseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`course.toml` as it is written."""
+
+    id: str
+    title: str
+    assignments: tuple[str, ...]
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """One assignment: its parts, and where its three folders are. A student's kit has neither solution nor suite."""
+
+    name: str
+    title: str
+    parts: tuple[Part, ...]
+    runtime: tuple[str, ...]
+    limits: Limits
+    folder: Path
+    solution: Path
+    suite: Path
+
+    @property
+    def module(self) -> str:
+        """The file that a student hands in."""
+        return f"{self.name}.py"
+
+    @property
+    def points(self) -> int:
+        return sum(part.points for part in self.parts)
+
+    @property
+    def public_tests(self) -> Path:
+        return self.folder / f"test_{self.name}.py"
+
+    def part(self, name: str) -> Part:
+        for part in self.parts:
+            if part.name == name:
+                return part
+        raise CourseError(f"{self.name} has no part {name!r}; its parts are {', '.join(p.name for p in self.parts)}")
+
+
+class Course(msgspec.Struct, frozen=True):
+    """A course: an id, a title, and assignments in the order in which they are taught."""
+
+    id: str
+    title: str
+    root: Path
+    suites: Path
+    assignments: tuple[Assignment, ...]
+
+    def assignment(self, name: str) -> Assignment:
+        """The assignment of this name. One that `course.toml` does not list yet, a draft, can be named too."""
+        for assignment in self.assignments:
+            if assignment.name == name:
+                return assignment
+        if name.isidentifier() and (self.root / "assignments" / name / "assignment.toml").is_file():
+            return _assignment(name, self.root, self.suites)
+        known = ", ".join(a.name for a in self.assignments)
+        raise CourseError(f"no assignment is called {name!r}; this course has: {known}")
+
+
+def open_course(folder: Path | None = None) -> Course:
+    """Read the packaged course, or the one in `folder` (which then holds `assignments/`, `solutions/`, `suites/`)."""
+    if folder is None:
+        inside = PACKAGE / "_course"
+        root = inside if inside.is_dir() else PACKAGE.parent
+        suites = PACKAGE / "suites"
+    else:
+        root = folder.resolve()
+        suites = root / "suites"
+    path = root / "assignments" / "course.toml"
+    declared = _read(path, CourseFile)
+    assignments = tuple(_assignment(name, root, suites) for name in declared.assignments)
+    return Course(declared.id, declared.title, root, suites, assignments)
+
+
+def _assignment(name: str, root: Path, suites: Path) -> Assignment:
+    folder = root / "assignments" / name
+    declared = _read(folder / "assignment.toml", AssignmentFile)
+    names = [part.name for part in declared.parts]
+    if len(set(names)) < len(names):
+        raise CourseError(f"{folder / 'assignment.toml'}: two parts have the same name")
+    for position, part in enumerate(declared.parts):
+        for needed in part.requires:
+            if needed not in names[:position]:
+                raise CourseError(
+                    f"{folder / 'assignment.toml'}: part {part.name} requires {needed!r}, which is no part above it"
+                )
+    return Assignment(
+        name=name,
+        title=declared.title,
+        parts=declared.parts,
+        runtime=declared.runtime,
+        limits=declared.limits,
+        folder=folder,
+        solution=root / "solutions" / name / f"{name}.py",
+        suite=suites / name,
+    )
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), kind)
+    except FileNotFoundError:
+        raise CourseError(f"{path} does not exist; is this the folder of a course?") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise CourseError(f"{path}: {error}") from None

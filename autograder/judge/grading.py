@@ -1,0 +1,355 @@
+"""Runs a suite against one submission: pytest collects and orders, this plugin decides what each test was worth.
+
+A verdict is made here from what the judge saw, never from what the submission printed, raised or exited with. A test
+that the judge itself could not finish is an `error`: no points, and a person is asked to look.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import io
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis.errors import Flaky
+
+from autograder.course import Assignment, Limits
+from autograder.judge.checks import Mismatch
+from autograder.judge.proxies import Submission
+from autograder.judge.session import Connection, Ended, Session, StudentError, Unusable
+from autograder.judge.show import brief, snippet
+from autograder.judge.suite import Mark, sentence, use
+from autograder.judge.trial import MAX_SHRINKS, EnoughShrinking, Failure, Trial, set_trial
+from autograder.outcome import Status, TestOutcome, TraceEntry
+from autograder.wire import Target
+
+MAX_TIMEOUTS = 3  # after the third the submission has had its chances, and the class is waiting
+OUT_OF_MEMORY = ("can't allocate memory", "std::bad_alloc", "not enough memory")
+
+Connect = Callable[[Limits], Connection]
+Diagnose = Callable[[str, Trial], tuple[str, str]]
+Watch = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Plan:
+    """What to run: a suite, the submission's source, the seed, the limits, and how to get a worker."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        source: bytes,
+        connect: Connect,
+        *,
+        seed: bytes,
+        suite: str = "hidden",
+        only: Sequence[str] = (),
+        limits: Limits | None = None,
+        diagnose: Diagnose | None = None,
+        tell: Callable[[TestOutcome], None] | None = None,
+        shrink: bool = True,
+    ) -> None:
+        self.assignment, self.source, self.connect, self.seed = assignment, source, connect, seed
+        self.path = assignment.suite if suite == "hidden" else assignment.public_tests
+        self.only, self.limits = frozenset(only), limits or assignment.limits
+        self.diagnose, self.tell, self.shrink = diagnose, tell, shrink
+
+
+def grade(plan: Plan) -> list[TestOutcome]:
+    """Run every test of the plan (or those named in `only`) and say what each was worth."""
+    use(plan.assignment)
+    grader = _Grader(plan)
+    grader.run()
+    late = [outcome.test for outcome in grader.outcomes if outcome.status == "timeout"]
+    if late and (len(late) < MAX_TIMEOUTS or grader.unloadable is not None):
+        # A timeout counts only if it happens again, alone, with twice the time: the machine may have been busy.
+        again = _Grader(plan, only=frozenset(late) | grader.waiting, patience=2.0)
+        again.failed_parts = {o.part for o in grader.outcomes if o.status not in ("passed", "timeout", "skipped")}
+        again.run()
+        second = {outcome.test: outcome for outcome in again.outcomes}
+        grader.outcomes = [second.get(outcome.test, outcome) for outcome in grader.outcomes]
+    return grader.outcomes
+
+
+def test_seed(seed: bytes, test: str) -> int:
+    """The draws of one test, from the submission's seed."""
+    return int.from_bytes(hmac.digest(seed, test.encode(), hashlib.sha256)[:8], "big")
+
+
+class _Grader:
+    """A pytest plugin for one run over one submission."""
+
+    def __init__(self, plan: Plan, only: frozenset[str] = frozenset(), patience: float = 1.0) -> None:
+        self.plan = plan
+        self.outcomes: list[TestOutcome] = []
+        self._only = only or plan.only
+        self._limits = Limits(
+            **{
+                **{f: getattr(plan.limits, f) for f in plan.limits.__struct_fields__},
+                "call_seconds": plan.limits.call_seconds * patience,
+                "test_seconds": plan.limits.test_seconds * patience,
+                "submission_seconds": plan.limits.submission_seconds * patience,
+            }
+        )
+        self._started = time.monotonic()
+        self.failed_parts: set[str] = set()
+        self.waiting: frozenset[str] = frozenset()  # tests of parts that need a failed one
+        self._stopped = ""
+        self._interrupted = False
+        self.unloadable: tuple[Status, str, list[TraceEntry], str] | None = None
+
+    # --- pytest
+
+    def run(self) -> None:
+        self._try_to_load()
+        log = io.StringIO()
+        arguments = [
+            str(self.plan.path), "-q", "--import-mode=importlib", "--rootdir", str(self.plan.path.parent),
+            "-c", "/dev/null" if sys.platform != "win32" else "nul", "--capture=no", "-p", "no:cacheprovider",
+            "-p", "no:faulthandler", "-p", "no:logging", "-p", "no:unraisableexception", "--noconftest",
+        ]  # fmt: skip
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            code = pytest.main(arguments, plugins=[self, _fixture(self.plan.assignment.name)])
+        if self._interrupted:
+            raise KeyboardInterrupt
+        if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not self.outcomes:
+            raise RuntimeError(
+                f"the suite {self.plan.path} could not be run (pytest: {code!r}): {log.getvalue()[-2000:]}"
+            )
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self._interrupted = excinfo.type is KeyboardInterrupt  # pytest also ends a failed collection this way
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        order = {part.name: position for position, part in enumerate(self.plan.assignment.parts)}
+        marked: list[pytest.Item] = []
+        for item in items:
+            mark = getattr(getattr(item, "function", None), "autograder", None)
+            if not isinstance(mark, Mark) or mark.part not in order:
+                raise pytest.UsageError(f"{item.name} names no part of {self.plan.assignment.name}")
+            if not self._only or item.name in self._only:
+                marked.append(item)
+        items[:] = sorted(marked, key=lambda item: order[item.function.autograder.part])  # type: ignore[attr-defined]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool:
+        test = pyfuncitem.obj
+        started = time.monotonic()
+        try:
+            outcome = self._outcome(pyfuncitem.name, test, test.autograder)
+        except Exception as error:  # a fault of the judge's own must not make a test disappear
+            outcome = _blank(pyfuncitem.name, test, test.autograder)
+            _blame_the_judge(outcome, error)
+        outcome.seconds = round(time.monotonic() - started, 3)
+        self.outcomes.append(outcome)
+        if outcome.status != "passed":
+            self.failed_parts.add(outcome.part)
+        if self.plan.tell is not None:
+            self.plan.tell(outcome)
+        return True
+
+    # --- one test
+
+    def _outcome(self, name: str, test: Callable[..., Any], mark: Mark) -> TestOutcome:
+        outcome = _blank(name, test, mark)
+        if self.unloadable is not None:
+            outcome.status, outcome.reason, outcome.trace, outcome.message = self.unloadable
+            return outcome
+        if self._stopped:
+            outcome.status, outcome.reason = "skipped", self._stopped
+            return outcome
+        missing = [p for p in self.plan.assignment.part(mark.part).requires if p in self.failed_parts]
+        if missing and not self.plan.only:
+            self.waiting |= {name}
+            outcome.status, outcome.reason = "skipped", f"needs {' and '.join(missing)}, which failed"
+            return outcome
+        seed = test_seed(self.plan.seed, name)
+        try:
+            session = self._session()
+        except Ended as end:
+            outcome.status, outcome.reason = end.status, end.reason
+            return outcome
+        except (StudentError, Unusable) as error:  # it could be imported a moment ago
+            outcome.status, outcome.reason, outcome.trace, outcome.message = self._not_imported(error)
+            return outcome
+        trial = Trial(session, seed, MAX_SHRINKS if self.plan.shrink else 0)
+        set_trial(trial)
+        try:
+            self._run(test, session, trial.wrap, seed)
+        except EnoughShrinking:
+            pass
+        except Ended as end:
+            outcome.status, outcome.reason = end.status, end.reason
+            self._describe(outcome, session.exchanges)
+            self._count_timeouts(outcome)
+            return self._earned(outcome)
+        except Flaky:
+            if not trial.enough:
+                outcome.status, outcome.reason = "failed", "gives different answers to the same question"
+        except Exception as error:
+            if trial.failure is None or trial.failure.error is not error:
+                trial.failure = Failure(session.exchanges, error)
+        finally:
+            session.close()
+        outcome.examples = trial.examples
+        if trial.failure is not None:
+            self._judge_failure(outcome, trial.failure, session)
+            if outcome.status == "failed" and self.plan.diagnose is not None:
+                self._gather(test, trial, trial.failure.error)
+                outcome.hint, outcome.hint_evidence = self.plan.diagnose(mark.part, trial)
+        return self._earned(outcome)
+
+    def _run(self, test: Callable[..., Any], session: Session, watch: Watch, seed: int) -> None:
+        submission = Submission(session)
+        handle = getattr(test, "hypothesis", None)
+        if handle is None:
+            test(submission)
+            return
+        inner = handle.inner_test
+        handle.inner_test = watch(inner)
+        try:
+            hypothesis.seed(seed)(test)(submission)
+        finally:
+            handle.inner_test = inner
+
+    def _gather(self, test: Callable[..., Any], trial: Trial, error: Exception) -> None:
+        """Draw more inputs, of all sizes: the failure ended the draws. Whatever they bring is no news of the test."""
+        if not hasattr(test, "hypothesis") or isinstance(error, StudentError):
+            return
+        with contextlib.suppress(Exception, Ended, EnoughShrinking), contextlib.closing(self._session()) as session:
+            trial.session = session
+            self._run(test, session, trial.gather, trial.seed + 1)
+
+    def _session(self) -> Session:
+        left = self._limits.submission_seconds - (time.monotonic() - self._started)
+        if left <= 0:
+            self._stopped = f"the submission used up its {self._limits.submission_seconds:.0f} s"
+            raise Ended("timeout", self._stopped)
+        connection = self.plan.connect(self._limits)
+        try:
+            return Session(connection, self.plan.assignment.name, self.plan.source, self._limits)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _try_to_load(self) -> None:
+        """What happens when the file is imported: if that fails, every test has the same reason."""
+        try:
+            self._session().close()
+        except (StudentError, Unusable) as error:
+            self.unloadable = self._not_imported(error)
+        except Ended as end:
+            self.unloadable = (end.status, f"importing {self.plan.assignment.module}: {end.reason}", [], "")
+
+    def _not_imported(self, error: StudentError | Unusable) -> tuple[Status, str, list[TraceEntry], str]:
+        module = self.plan.assignment.module
+        if isinstance(error, Unusable):
+            return "failed", f"{module} cannot be imported", [], str(error)
+        where = f" in line {error.trace[-1].line}" if error.trace else ""
+        return "failed", f"{module} cannot be imported: {error.lineage[0]}{where}", _trace(error), error.message
+
+    def _judge_failure(self, outcome: TestOutcome, failure: Failure, session: Session) -> None:
+        error = failure.error
+        outcome.status = "failed"
+        if isinstance(error, StudentError):
+            outcome.trace = _trace(error)
+            if error.lineage[0] == "NotImplementedError":
+                outcome.reason = "is not written yet"
+            elif "MemoryError" in error.lineage or any(sign in error.message for sign in OUT_OF_MEMORY):
+                outcome.status, outcome.reason = "out_of_memory", f"needs more than {self._limits.memory_mebibytes} MiB"
+            else:
+                # The message may be text of the submission's own making, so the class name must do for hidden parts.
+                outcome.reason = f"raises {error.lineage[0]}"
+                outcome.message = error.message
+        elif isinstance(error, Mismatch):
+            outcome.reason = outcome.reason or error.reason
+            outcome.returned = _shown(error.returned, error.shown)
+            outcome.expected = _shown(error.expected, error.shown)
+        elif isinstance(error, Unusable):
+            outcome.reason = str(error)
+        elif isinstance(error, AssertionError):
+            outcome.reason = (str(error).splitlines() or ["does not hold"])[0][:400]
+        else:
+            _blame_the_judge(outcome, error)
+        self._describe(outcome, failure.exchanges)
+
+    def _describe(self, outcome: TestOutcome, exchanges: list[Any]) -> None:
+        if not exchanges:
+            return
+        last = exchanges[-1]
+        outcome.calls = [call(exchange) for exchange in exchanges[-6:]]
+        if (
+            not outcome.returned
+            and outcome.status == "failed"
+            and not last.error
+            and not isinstance(last.result, Target)
+        ):
+            outcome.returned = brief(last.result)
+        outcome.snippet = snippet(self.plan.assignment.name, exchanges)
+
+    def _count_timeouts(self, outcome: TestOutcome) -> None:
+        late = [o for o in self.outcomes if o.status == "timeout"]
+        if outcome.status == "timeout" and len(late) + 1 >= MAX_TIMEOUTS:
+            self._stopped = f"not run: {MAX_TIMEOUTS} tests before it ran out of time"
+
+    @staticmethod
+    def _earned(outcome: TestOutcome) -> TestOutcome:
+        outcome.earned = outcome.points if outcome.status == "passed" else 0
+        return outcome
+
+
+def _blank(name: str, test: Callable[..., Any], mark: Mark) -> TestOutcome:
+    return TestOutcome(
+        test=name, part=mark.part, points=mark.points, kind=mark.kind, status="passed", sentence=sentence(test)
+    )
+
+
+def _blame_the_judge(outcome: TestOutcome, error: Exception) -> None:
+    outcome.status = "error"
+    outcome.reason = f"the judge could not finish this test: {type(error).__name__}: {error}"[:400]
+    outcome.message = "".join(traceback.format_exception(error))[-4000:]
+
+
+def _fixture(name: str) -> object:
+    """A plugin with one fixture, so that pytest lets a test name the submission as its first argument."""
+
+    class Named:
+        submission = pytest.fixture(name=name)(staticmethod(lambda: None))
+
+    return Named()
+
+
+def call(exchange: Any) -> str:
+    """One exchange as a line for people: `softmax(tensor([[0.0]]), dim=-1)`."""
+    target = brief(exchange.target)
+    if exchange.action == "get":
+        return f"{target}.{exchange.target.path}" if exchange.target.handle >= 0 else target
+    if exchange.action == "keep":
+        return brief(exchange.target)
+    if exchange.action == "take":
+        return f"next {exchange.args[0]} items of {target}"
+    if isinstance(exchange.target, Target) and exchange.target.handle >= 0:
+        target = f"<object>.{exchange.target.path}" if exchange.target.path else "<object>"
+    parts = [brief(value, 300) for value in exchange.args] + [
+        f"{k}={brief(v, 300)}" for k, v in exchange.kwargs.items()
+    ]
+    text = f"{target}({', '.join(parts)})"
+    if exchange.action == "vjp":
+        text = f"gradient of {text} with respect to {', '.join(map(str, exchange.extra['wrt']))}"
+    return text
+
+
+def _shown(value: Any, literally: bool) -> str:
+    if value is None:
+        return ""
+    return str(value) if literally else brief(value)
+
+
+def _trace(error: StudentError) -> list[TraceEntry]:
+    return [TraceEntry(step.line, step.function, step.text) for step in error.trace]

@@ -1,0 +1,1 @@
+"""Hidden suite of the byte-pair-encoding assignment."""

@@ -1,0 +1,51 @@
+"""What this machine can do, found by trying."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autograder import sandbox
+from autograder.sandbox import machine
+
+
+def test_every_layer_and_level_is_reported_with_a_reason_where_it_fails() -> None:
+    report = sandbox.probe()
+    assert {layer.name for layer in report.layers} == {"bubblewrap", "user namespaces", "landlock", "seccomp", "limits"}
+    assert [standing.level for standing in report.levels] == list(sandbox.LEVELS)
+    for layer in report.layers:
+        assert layer.holds or (layer.why and layer.fix)
+    for standing in report.levels[:2]:
+        assert standing.holds or standing.why
+    assert report.best in sandbox.LEVELS
+
+
+def test_the_best_level_starts(package: Path) -> None:
+    with sandbox.start(sandbox.probe().best, [], package=package) as zygote:
+        assert zygote.level == sandbox.probe().best
+
+
+def test_without_bubblewrap_the_report_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    report = sandbox.probe()
+    layer = report.layers[0]
+    assert (layer.name, layer.holds) == ("bubblewrap", False)
+    assert "apt install bubblewrap" in layer.fix
+    assert not report.levels[0].holds
+    assert "bwrap" in report.levels[0].why
+
+
+def test_on_another_system_only_the_weakest_level_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.sys, "platform", "darwin")
+    report = sandbox.probe()
+    assert report.best == "subprocess"
+    assert all(not layer.holds for layer in report.layers)
+
+
+def test_probing_imports_no_torch() -> None:
+    code = "import sys; from autograder import sandbox; sandbox.probe(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
