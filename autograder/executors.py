@@ -75,7 +75,8 @@ class Lane:
         self._folder = ""
         self._greeted = False
         self._forks = 0
-        self._stopping = threading.Lock()
+        self._closed = False
+        self._changing = threading.Lock()
 
     def grade(self, task: job.Job, seconds: float, tell: Callable[[TestOutcome], None]) -> job.Done:
         """Do one job. Raises LaneBroken; the lane then starts afresh at the next call."""
@@ -100,21 +101,25 @@ class Lane:
             raise
 
     def _ready(self) -> tuple[sandbox.Zygote, socket.socket]:
-        if self._zygote is not None and self._forks >= FORKS_PER_ZYGOTE:
-            self._zygote.stop()
-            self._zygote = None
-        if self._judge is None or self._channel is None:
-            self._start_judge()
-        if self._zygote is None:
-            own = self._settings
-            self._zygote = sandbox.start(own.level, own.runtime, isolation=own.isolation, device=own.device)
-            self._forks = 0
-        assert self._channel is not None
+        with self._changing:
+            if self._closed:
+                raise LaneBroken("the run was ended")
+            if self._zygote is not None and self._forks >= FORKS_PER_ZYGOTE:
+                self._zygote.stop()
+                self._zygote = None
+            if self._judge is None or self._channel is None:
+                self._start_judge()
+            if self._zygote is None:
+                own = self._settings
+                self._zygote = sandbox.start(own.level, own.runtime, isolation=own.isolation, device=own.device)
+                self._forks = 0
+            zygote, channel = self._zygote, self._channel
+        assert channel is not None
         if not self._greeted:
-            self._channel.settimeout(START_SECONDS)
-            job.receive(self._channel, job.Message)
+            channel.settimeout(START_SECONDS)
+            job.receive(channel, job.Message)
             self._greeted = True
-        return self._zygote, self._channel
+        return zygote, channel
 
     def _start_judge(self) -> None:
         ours, theirs = socket.socketpair()
@@ -138,7 +143,7 @@ class Lane:
 
     def stop(self) -> None:
         """End both processes, at once. Any thread may call this."""
-        with self._stopping:
+        with self._changing:
             if self._channel is not None:
                 self._channel.close()
             if self._judge is not None:
@@ -149,6 +154,11 @@ class Lane:
             if self._zygote is not None:
                 self._zygote.stop()
             self._zygote = self._judge = self._channel = None
+
+    def close(self) -> None:
+        """Stop, and never start again."""
+        self._closed = True
+        self.stop()
 
 
 def run(tasks: Sequence[Task], settings: LaneSettings, jobs: int, seconds: float) -> Iterator[Event]:
@@ -191,7 +201,7 @@ def run(tasks: Sequence[Task], settings: LaneSettings, jobs: int, seconds: float
     finally:
         stopping.set()
         for lane in lanes:
-            lane.stop()
+            lane.close()
         for thread in threads:
             thread.join(timeout=10)
 

@@ -114,7 +114,7 @@ def part_results(assignment: Assignment, tests: list[TestOutcome]) -> tuple[Part
     results = []
     for part in assignment.parts:
         own = [test for test in tests if test.part == part.name]
-        status = max((test.status for test in own), key=severity.index, default="passed")
+        status = max((test.status for test in own), key=severity.index, default="skipped")
         results.append(PartResult(part.name, part.title, part.points, sum(test.earned for test in own), status))
     return tuple(results)
 
@@ -218,7 +218,11 @@ def suite_hashes(assignment: Assignment) -> dict[str, str]:
                 tests[test.part].update("".join(lines[test.first - 1 : test.last]).encode())
                 rest[test.first - 1 : test.last] = [""] * (test.last - test.first + 1)
         shared.update("".join(rest).encode())
-    shared.update(msgspec.json.encode([assignment.limits, [[p.name, p.points, p.requires] for p in assignment.parts]]))
+    shared.update(
+        msgspec.json.encode(
+            [assignment.runtime, assignment.limits, [[p.name, p.points, p.requires] for p in assignment.parts]]
+        )
+    )
     common = shared.digest()
     return {name: hashlib.sha256(common + own.digest()).hexdigest()[:16] for name, own in tests.items()}
 

@@ -13,6 +13,8 @@ import typer
 # In the order of `--help`. A student's kit has only those that a student needs, so what is not there is left out.
 COMMANDS = ("check", "demo", "grade", "report", "replay", "release", "adequacy", "doctor")
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -35,9 +37,11 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:  # typer makes a silent exit of Ctrl-C
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
         print("\nautograder: interrupted; run the same command again and it goes on from here", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

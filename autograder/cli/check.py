@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +28,9 @@ def check(
     all: Annotated[bool, typer.Option("--all", help="Everything that fails, not only the first thing to fix.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever the file is saved.")] = False,
     course: choices.CourseFolder = None,
+    portable: Annotated[
+        bool, typer.Option("--portable", help="Work as on systems that cannot fork, such as Windows.")
+    ] = sys.platform != "linux",
     as_json: choices.Json = False,
 ) -> None:
     """Check your own solution: exit 0 if every public property holds, 1 if not.
@@ -36,11 +41,11 @@ def check(
     file = _find(own, path)
     from autograder import sandbox
 
-    forker = sandbox.start_here()  # imports torch once, for the workers and for this process
+    forker = sandbox.start_here(portable)  # imports torch once, for the workers and for this process
     try:
         while True:
             stamp = file.stat().st_mtime_ns
-            outcomes = _run(own, file.read_bytes(), forker)
+            outcomes = _run(own, file.read_bytes(), forker, portable)
             _show(own, file, outcomes, all, as_json)
             if not watch:
                 break
@@ -68,21 +73,22 @@ def _find(assignment: Assignment, path: Path | None) -> Path:
     )
 
 
-def _run(assignment: Assignment, source: bytes, forker: Forker) -> list[TestOutcome]:
+def _run(assignment: Assignment, source: bytes, forker: Forker, portable: bool) -> list[TestOutcome]:
     import hashlib
 
     import torch
 
     from autograder.judge import misconceptions
-    from autograder.judge.connect import SandboxConnection
+    from autograder.judge.connect import KeptConnection, SandboxConnection
     from autograder.judge.grading import Plan, grade
     from autograder.judge.suite import load
 
     torch.set_num_threads(1)
     wrongs = getattr(load(assignment.public_tests), "WRONG", [])
     plan = Plan(
-        assignment, source, lambda limits: SandboxConnection(forker, limits), seed=hashlib.sha256(source).digest(),
-        suite="public", diagnose=lambda part, trial: misconceptions.name(wrongs, trial),
+        assignment, source, KeptConnection(forker) if portable else partial(SandboxConnection, forker),
+        seed=hashlib.sha256(source).digest(), suite="public",
+        diagnose=lambda part, trial: misconceptions.name(wrongs, trial),
     )  # fmt: skip
     return grade(plan)
 

@@ -24,13 +24,19 @@ def replay(
     from rich.console import Console
 
     from autograder import batch
-    from autograder.records import DEMO_KEY, Key, read
+    from autograder.records import DEMO_KEY, Key, read, suite_hashes
     from autograder.reports import failure
 
     old = read(record)
     if test not in {outcome.test for outcome in old.tests}:
         raise choices.UsageError(
             f"{record} has no test {test!r}; it has: {', '.join(o.test for o in old.tests) or 'none'}"
+        )
+    own = choices.course(course)
+    part = next(outcome.part for outcome in old.tests if outcome.test == test)
+    if suite_hashes(own.assignment(old.assignment)).get(part) != old.suite_parts.get(part):
+        raise choices.UsageError(
+            f"{record} was graded with another version of part {part}: other inputs would be drawn; grade it again"
         )
     key = Key(DEMO_KEY) if old.key == "demo" else choices.key(key_file)
     if key.id != old.key:
@@ -41,7 +47,7 @@ def replay(
         key=key, level=choices.level(unsafe_allow), isolation=choices.isolation(isolation), device=old.device,
         course_folder=choices.folder(course),
     )  # fmt: skip
-    outcome = batch.replay(choices.course(course), old, test, options)
+    outcome = batch.replay(own, old, test, options)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(outcome), indent=1))
     else:

@@ -1,4 +1,4 @@
-"""What filling in blanks is tested with: a tokenizer of words, a model whose answers are a table, a witness of training."""
+"""What filling in blanks is tested with: a tokenizer of words, a model that is a table, a witness of training."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from hypothesis.errors import Flaky
 from autograder.course import Assignment, Limits
 from autograder.judge.checks import Mismatch
 from autograder.judge.proxies import Submission
-from autograder.judge.session import Connection, Ended, Session, StudentError, Unusable
+from autograder.judge.session import Abandoned, Connection, Ended, Session, StudentError, Unusable
 from autograder.judge.show import brief, snippet
 from autograder.judge.suite import Mark, sentence, use
 from autograder.judge.trial import MAX_SHRINKS, EnoughShrinking, Failure, Trial, set_trial
@@ -102,12 +102,16 @@ class _Grader:
         self.waiting: frozenset[str] = frozenset()  # tests of parts that need a failed one
         self._stopped = ""
         self._interrupted = False
+        self._abandoned: Exception | None = None
         self.unloadable: tuple[Status, str, list[TraceEntry], str] | None = None
 
     # --- pytest
 
     def run(self) -> None:
-        self._try_to_load()
+        try:
+            self._try_to_load()
+        except Abandoned as end:
+            raise end.error from None
         log = io.StringIO()
         arguments = [
             str(self.plan.path), "-q", "--import-mode=importlib", "--rootdir", str(self.plan.path.parent),
@@ -118,6 +122,8 @@ class _Grader:
             code = pytest.main(arguments, plugins=[self, _fixture(self.plan.assignment.name)])
         if self._interrupted:
             raise KeyboardInterrupt
+        if self._abandoned is not None:
+            raise self._abandoned
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not self.outcomes:
             raise RuntimeError(
                 f"the suite {self.plan.path} could not be run (pytest: {code!r}): {log.getvalue()[-2000:]}"
@@ -143,6 +149,10 @@ class _Grader:
         started = time.monotonic()
         try:
             outcome = self._outcome(pyfuncitem.name, test, test.autograder)
+        except Abandoned as end:
+            self._abandoned = end.error
+            pyfuncitem.session.shouldstop = "no verdict can be given"
+            return True
         except Exception as error:  # a fault of the judge's own must not make a test disappear
             outcome = _blank(pyfuncitem.name, test, test.autograder)
             _blame_the_judge(outcome, error)
@@ -199,7 +209,7 @@ class _Grader:
             session.close()
         outcome.examples = trial.examples
         if trial.failure is not None:
-            self._judge_failure(outcome, trial.failure, session)
+            self._judge_failure(outcome, trial.failure, test)
             if outcome.status == "failed" and self.plan.diagnose is not None:
                 self._gather(test, trial, trial.failure.error)
                 outcome.hint, outcome.hint_evidence = self.plan.diagnose(mark.part, trial)
@@ -254,7 +264,7 @@ class _Grader:
         where = f" in line {error.trace[-1].line}" if error.trace else ""
         return "failed", f"{module} cannot be imported: {error.lineage[0]}{where}", _trace(error), error.message
 
-    def _judge_failure(self, outcome: TestOutcome, failure: Failure, session: Session) -> None:
+    def _judge_failure(self, outcome: TestOutcome, failure: Failure, test: Callable[..., Any]) -> None:
         error = failure.error
         outcome.status = "failed"
         if isinstance(error, StudentError):
@@ -275,9 +285,32 @@ class _Grader:
             outcome.reason = str(error)
         elif isinstance(error, AssertionError):
             outcome.reason = (str(error).splitlines() or ["does not hold"])[0][:400]
+        elif self._reference_survives(test):
+            # The test expects values of the right kind and met others: the submission's mistake, not the judge's.
+            outcome.reason = "returns something of a kind that is not expected here"
+            outcome.message = f"{type(error).__name__}: {error}"
         else:
             _blame_the_judge(outcome, error)
         self._describe(outcome, failure.exchanges)
+
+    def _reference_survives(self, test: Callable[..., Any]) -> bool:
+        """Whether the reference passes this test on the same draws. A student's kit has no reference, and no faults."""
+        assignment = self.plan.assignment
+        if not assignment.solution.is_file():
+            return True
+        session: Session | None = None
+        try:
+            connection = self.plan.connect(self._limits)
+            session = Session(connection, assignment.name, assignment.solution.read_bytes(), self._limits)
+            trial = Trial(session, test_seed(self.plan.seed, test.__name__))
+            set_trial(trial)
+            self._run(test, session, trial.wrap, trial.seed)
+        except (Exception, Ended, EnoughShrinking):
+            return False
+        finally:
+            if session is not None:
+                session.close()
+        return True
 
     def _describe(self, outcome: TestOutcome, exchanges: list[Any]) -> None:
         if not exchanges:

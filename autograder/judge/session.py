@@ -44,11 +44,19 @@ class Ended(BaseException):
         super().__init__(reason)
 
 
+class Abandoned(BaseException):
+    """Through no fault of the code under test no verdict can be given: `error` says why. Ends the whole run."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+
 class Connection(Protocol):
     """A worker, seen from the judge."""
 
     def exchange(self, question: wire.Question, buffers: list[Any], seconds: float) -> tuple[wire.Reply, bytearray]:
-        """The reply and its body. Raises `Ended`, or `wire.WireError` for a reply that breaks the language."""
+        """The reply and its body. Raises `Ended`, `Abandoned`, or `wire.WireError` where it breaks the language."""
         ...
 
     def close(self) -> None: ...

@@ -73,11 +73,11 @@ class Bug(msgspec.Struct, frozen=True):
     hint: str
 
     def plant(self, source: str) -> str:
-        """The reference with the bug in it. Raises ValueError where an edit does not fit exactly once."""
+        """The reference with the bug in it. Raises CourseError where an edit does not fit exactly once."""
         edits = self.edit if isinstance(self.edit, list) else [self.edit]
         for old, new in edits:
             if source.count(old) != 1:
-                raise ValueError(
+                raise CourseError(
                     f"planted bug {self.name}: {old!r} occurs {source.count(old)} times in the reference, not once"
                 )
             source = source.replace(old, new)

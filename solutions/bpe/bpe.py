@@ -207,6 +207,7 @@ class Tokenizer:
         ranks: dict[Pair, int] = {}
         for rank, pair in enumerate(self.merges):
             ranks.setdefault(pair, rank)
+        never = len(self.merges)  # the rank of all other pairs
 
         @lru_cache(maxsize=2**18)  # a text repeats its words, so most of them are a look-up
         def encode_unit(unit: str) -> list[int]:
@@ -214,8 +215,14 @@ class Tokenizer:
             if unit in self.special_tokens:
                 return [self.ids[unit.encode()]]
             tokens = [bytes([b]) for b in unit.encode()]
-            while known := [ranks[pair] for pair in pairwise(tokens) if pair in ranks]:
-                tokens = merge_pair(tokens, self.merges[min(known)])
+            # known[i] is the rank of the pair that starts at token i; the last entry stands for the end.
+            known = [ranks.get(pair, never) for pair in pairwise(tokens)] + [never]
+            while (rank := min(known)) < never:
+                i = known.index(rank)
+                tokens[i : i + 2] = [tokens[i] + tokens[i + 1]]
+                del known[i]
+                for j in range(max(i - 1, 0), min(i + 1, len(tokens) - 1)):  # the pairs that hold the new token
+                    known[j] = ranks.get((tokens[j], tokens[j + 1]), never)
             return [self.ids[token] for token in tokens]
 
         self.encode_unit = encode_unit

@@ -152,6 +152,7 @@ def test_half_precision_stays_half_precision(attention, qkvm):
 @settings(max_examples=20)
 @given(masked_q_k_v(dtype=torch.float64))
 def test_attention_leaves_its_inputs_alone(attention, qkvm):
-    """Queries, keys, values and mask are not edited in place."""
-    _, after, _ = attention.echo(attention.scaled_dot_product_attention, *qkvm)
+    """Queries, keys, values and mask are not edited in place while attention is computed."""
+    out, after, _ = attention.echo(attention.scaled_dot_product_attention, *qkvm)
+    attends(out, *qkvm)
     checks.equal(after, list(qkvm))

@@ -126,7 +126,8 @@ def test_half_precision_keeps_its_positions_apart(attention, x, data):
 @settings(max_examples=20)
 @given(vectors(), st.data())
 def test_rope_leaves_its_inputs_alone(attention, x, data):
-    """Neither the input nor the positions are edited in place."""
+    """Neither the input nor the positions are edited in place while they are rotated."""
     positions = data.draw(whole_positions((x.shape[-2],)))
-    _, after, _ = attention.echo(attention.apply_rope, x, positions)
+    rotated, after, _ = attention.echo(attention.apply_rope, x, positions)
+    agrees(rotated, x, positions)
     checks.equal(after, [x, positions])

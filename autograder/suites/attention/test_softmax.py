@@ -66,6 +66,7 @@ def test_computes_in_the_dtype_of_its_input(attention, x):
 @settings(max_examples=20)
 @given(draws.tensors(shape=draws.shapes(min_dims=1, max_dims=3), dtype=torch.float64))
 def test_softmax_leaves_its_input_alone(attention, x):
-    """The input is not edited in place."""
-    _, after, _ = attention.echo(attention.softmax, x, -1)
+    """The input is not edited in place while the softmax is computed."""
+    weights, after, _ = attention.echo(attention.softmax, x, -1)
+    checks.agrees(weights, lambda x: torch.softmax(x, -1), x)
     checks.equal(after[0], x)
