@@ -232,7 +232,7 @@ def test_a_suite_that_cannot_be_collected_is_the_judges_failure(tmp_path: Path) 
         ("x = 1\nimport pandas_of_the_moon\n", "toy.py cannot be imported: ModuleNotFoundError in line 2", 2),
         ("raise SystemExit('100 of 100 points')", "toy.py cannot be imported: SystemExit in line 1", 1),
         (b"x = '\xff'", "toy.py cannot be imported: UnicodeDecodeError", None),
-        (b"x = 1\0", "toy.py cannot be imported: SyntaxError", None),
+        (b"x = 1\0", "toy.py cannot be imported: ", None),  # a ValueError before Python 3.11.4, then a SyntaxError
     ],
 )
 def test_a_file_that_cannot_be_imported_fails_every_test_for_that_reason(
