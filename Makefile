@@ -15,7 +15,7 @@ test: lint
 	$(BIN)/pytest -m "not full" -n 2
 
 test-full: $(INSTALLED)
-	$(BIN)/pytest -m full -n 2
+	$(BIN)/pytest -m full -n 2 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -13,7 +13,11 @@ from autograder import demo
 from autograder.course import Assignment, open_course
 
 COURSE = open_course()
-pytestmark = [pytest.mark.full, pytest.mark.needs("namespaces", "apt install bubblewrap, and allow user namespaces")]
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.timeout(1800),
+    pytest.mark.needs("namespaces", "apt install bubblewrap, and allow user namespaces"),
+]
 
 
 @pytest.fixture(scope="module", params=COURSE.assignments, ids=lambda assignment: assignment.name)
@@ -22,7 +26,7 @@ def graded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     out = tmp_path_factory.mktemp(assignment.name) / "report"
     done = subprocess.run(
         [sys.executable, "-m", "autograder", "demo", assignment.name, "--out", str(out), "--jobs", "2", "--json"],
-        capture_output=True, text=True, timeout=900,
+        capture_output=True, text=True, timeout=1700,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     records = {record["student"]: record for record in json.loads(done.stdout)}

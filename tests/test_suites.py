@@ -33,6 +33,7 @@ def test_a_sample_of_planted_bugs_dies_and_the_reference_keeps_every_point(assig
 
 
 @pytest.mark.full
+@pytest.mark.timeout(3600)
 @sandboxed
 @assignments
 def test_every_planted_bug_dies_and_every_alternative_keeps_every_point(assignment: Assignment) -> None:
