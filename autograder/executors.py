@@ -161,11 +161,18 @@ class Lane:
         self.stop()
 
 
-def run(tasks: Sequence[Task], settings: LaneSettings, jobs: int, seconds: float) -> Iterator[Event]:
+def run(
+    tasks: Sequence[Task],
+    settings: LaneSettings,
+    jobs: int,
+    seconds: float,
+    unless: Callable[[Task], bool] = lambda task: False,
+) -> Iterator[Event]:
     """Do all tasks on `jobs` lanes and yield their news as it comes, each task's `done` exactly once.
 
-    `seconds` is the longest silence of a judge before it is taken for dead. Raises `sandbox.SandboxError` where no
-    lane can be made. Closing the iterator, or an exception in its consumer, ends every process of the run.
+    `seconds` is the longest silence of a judge before it is taken for dead. A task for which `unless` holds when its
+    turn comes is done at once, without outcomes. Raises `sandbox.SandboxError` where no lane can be made. Closing the
+    iterator, or an exception in its consumer, ends every process of the run.
     """
     waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
     news: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
@@ -181,7 +188,7 @@ def run(tasks: Sequence[Task], settings: LaneSettings, jobs: int, seconds: float
                     task = waiting.get_nowait()
                 except queue.Empty:
                     break
-                news.put(_attempt(lane, task, seconds, news.put))
+                news.put(Event(task, done=True) if unless(task) else _attempt(lane, task, seconds, news.put))
         except BaseException as error:
             news.put(error)
         finally:
