@@ -155,10 +155,8 @@ class Keep:
     """What the orchestrator keeps on disk for one zygote: a directory that it removes, and what the zygote printed."""
 
     def __init__(self) -> None:
-        sweep()
-        self.directory = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.directory, self._lock = hold()
         self.directory.chmod(0o755)
-        self._lock = lock(self.directory)
         self.log = tempfile.TemporaryFile()  # noqa: SIM115
         self.info = tempfile.TemporaryFile()  # noqa: SIM115
 
@@ -196,6 +194,13 @@ class Keep:
             os.close(self._lock)
             self._lock = None
         scratch.remove(str(self.directory))
+
+
+def hold() -> tuple[Path, int | None]:
+    """A new directory and the descriptor that holds it. Once its holder is gone, by whatever end, it is swept."""
+    sweep()
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX))
+    return directory, lock(directory)
 
 
 def lock(directory: Path) -> int | None:
