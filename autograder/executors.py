@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -25,12 +24,15 @@ import msgspec
 from autograder import job, sandbox
 from autograder.course import PACKAGE
 from autograder.outcome import TestOutcome
+from autograder.sandbox import scratch
+from autograder.sandbox.launch import hold
 
 # A zygote's workers share its address layout, so it is replaced now and then; a new one costs as much as 100 forks.
 FORKS_PER_ZYGOTE = 1000
 START_SECONDS = 120.0
 Isolation = Literal["zygote", "fresh"]
-TRIES = 2
+TRIES = 2  # of a submission whose judge dies
+STARTS = 3  # of a zygote that dies before it is ready, as one does whose machine runs short of memory
 
 
 class LaneSettings(msgspec.Struct, frozen=True):
@@ -72,7 +74,8 @@ class Lane:
         self._zygote: sandbox.Zygote | None = None
         self._judge: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
-        self._folder = ""
+        self._folder: Path | None = None
+        self._lock: int | None = None  # holds the folder: without it, a later run may sweep it away
         self._greeted = False
         self._forks = 0
         self._closed = False
@@ -132,9 +135,9 @@ class Lane:
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
         }  # fmt: skip
-        self._folder = tempfile.mkdtemp(prefix="autograder-judge-")
+        self._folder, self._lock = hold()
         self._judge = subprocess.Popen(
-            [sys.executable, "-m", "autograder.judge.server", str(theirs.fileno()), self._folder],
+            [sys.executable, "-m", "autograder.judge.server", str(theirs.fileno()), str(self._folder)],
             pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         theirs.close()
@@ -150,7 +153,12 @@ class Lane:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self._judge.pid, signal.SIGKILL)
                 self._judge.wait()
-                shutil.rmtree(self._folder, ignore_errors=True)
+            if self._folder is not None:
+                with contextlib.suppress(OSError):  # what its dying children still write is swept later
+                    scratch.remove(str(self._folder))
+                if self._lock is not None:
+                    os.close(self._lock)
+                self._folder = self._lock = None
             if self._zygote is not None:
                 self._zygote.stop()
             self._zygote = self._judge = self._channel = None
@@ -215,12 +223,17 @@ def run(
 
 def _attempt(lane: Lane, task: Task, seconds: float, put: Callable[[Event], None]) -> Event:
     started = time.monotonic()
-    reasons = []
-    for _ in range(TRIES):
+    reasons: list[str] = []
+    starts = 0
+    while len(reasons) < TRIES:
         try:
             done = lane.grade(task.job, seconds, lambda outcome: put(Event(task, outcome=outcome)))
             return Event(task, done=True, outcomes=tuple(done.outcomes), seconds=done.seconds)
         except LaneBroken as error:
             reasons.append(str(error))
             lane.stop()
+        except sandbox.SandboxError:
+            starts += 1
+            if starts == STARTS:
+                raise
     return Event(task, done=True, seconds=time.monotonic() - started, grader_error=reasons[-1])

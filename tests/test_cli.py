@@ -227,6 +227,19 @@ def test_a_failure_of_our_own_is_one_line_with_exit_code_3(run: Run, monkeypatch
     assert err.count("\n") == 1
 
 
+def test_a_message_that_quotes_a_submission_cannot_write_to_the_terminal(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from autograder import sandbox
+
+    def fail() -> None:
+        raise sandbox.SandboxError("the judge could not run it: KeyError: \x1b[2J\x9b1m\u202e")
+
+    monkeypatch.setattr("autograder.sandbox.probe", fail)
+    code, _, said = run("doctor")
+    assert (code, said) == (3, "autograder: the judge could not run it: KeyError: \\x1b[2J\\x9b1m\\u202e\n")
+
+
 def test_a_machine_that_contains_nothing_grades_nothing(
     run: Run, handed_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,8 @@ from autograder.judge.trial import MAX_SHRINKS, EnoughShrinking, Failure, Trial,
 from autograder.outcome import Status, TestOutcome, TraceEntry
 from autograder.wire import Target
 
+MAX_MESSAGE = 4000  # characters
+MAX_SNIPPET = 256 << 10  # characters: what a submission returned may be the next call's argument, and large
 MAX_TIMEOUTS = 3  # after the third the submission has had its chances, and the class is waiting
 OUT_OF_MEMORY = ("can't allocate memory", "std::bad_alloc", "not enough memory")
 
@@ -300,7 +302,7 @@ class _Grader:
         elif self._reference_survives(test):
             # The test expects values of the right kind and met others: the submission's mistake, not the judge's.
             outcome.reason = "returns something of a kind that is not expected here"
-            outcome.message = f"{type(error).__name__}: {error}"
+            outcome.message = f"{type(error).__name__}: {error}"[:MAX_MESSAGE]  # a KeyError says its key
         else:
             _blame_the_judge(outcome, error)
         self._describe(outcome, failure.exchanges)
@@ -336,7 +338,8 @@ class _Grader:
             and not isinstance(last.result, Target)
         ):
             outcome.returned = brief(last.result)
-        outcome.snippet = snippet(self.plan.assignment.name, exchanges)
+        script = snippet(self.plan.assignment.name, exchanges)
+        outcome.snippet = script if len(script) <= MAX_SNIPPET else ""
 
     def _count_timeouts(self, outcome: TestOutcome) -> None:
         late = [o for o in self.outcomes if o.status == "timeout"]
@@ -358,7 +361,7 @@ def _blank(name: str, test: Callable[..., Any], mark: Mark) -> TestOutcome:
 def _blame_the_judge(outcome: TestOutcome, error: Exception) -> None:
     outcome.status = "error"
     outcome.reason = f"the judge could not finish this test: {type(error).__name__}: {error}"[:400]
-    outcome.message = "".join(traceback.format_exception(error))[-4000:]
+    outcome.message = "".join(traceback.format_exception(error))[-MAX_MESSAGE:]
 
 
 def _tests(assignment: Assignment, suite: str) -> Path:

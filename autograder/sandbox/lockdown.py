@@ -32,6 +32,11 @@ class Settings(msgspec.Struct, frozen=True):
     scratch: str = ""  # where the directories of workers are made; "" where each has its own /tmp
     uid: int = -1  # to become, where started as root
     shared_uid: bool = False  # other programs run under the same user id
+    without: tuple[str, ...] = ()  # layers that are left out, to show what each is for; no such sandbox gets ready
+
+    def has(self, layer: str) -> bool:
+        """Whether a layer is to be in force. Those that can be left out: namespaces, rlimits, landlock, seccomp."""
+        return layer not in self.without
 
 
 def take_descriptors(channel: int, output: int) -> None:
@@ -47,13 +52,16 @@ def take_descriptors(channel: int, output: int) -> None:
 def confine(settings: Settings, request: Request, start: Baseline, other_threads: int, scratch: str) -> None:
     """Lock this process down as its level promises, for good. Raises OSError where the kernel refuses."""
     os.umask(0o077)
-    limits.apply(request.limits, start, other_threads)
+    if settings.has("rlimits"):
+        limits.apply(request.limits, start, other_threads)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     rules = [(path, landlock.READ) for path in settings.readable]
     rules += [(path, landlock.OF_FILES) for path in settings.writable]
-    landlock.restrict([*rules, (scratch, landlock.SCRATCH)])
-    seccomp.install()
+    if settings.has("landlock"):
+        landlock.restrict([*rules, (scratch, landlock.SCRATCH)])
+    if settings.has("seccomp"):
+        seccomp.install()
 
 
 def prepare_libraries(seed: int) -> None:

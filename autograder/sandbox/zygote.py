@@ -66,7 +66,7 @@ class Zygote:
     def fork(self, request: Request, channel: int, output: int) -> None:
         self.check()
         self.forks += 1
-        if self.settings.level == "full":
+        if self.settings.level == "full" and self.settings.has("namespaces"):
             self.children[request.worker] = self.fork_into_namespaces(request, channel, output)
             return
         place = tempfile.mkdtemp(dir=self.settings.scratch or None)
