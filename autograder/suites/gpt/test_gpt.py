@@ -29,7 +29,10 @@ def test_a_later_token_never_changes_earlier_logits(gpt, case, data):
     model, _ = model_of(gpt, config, seed)
     t = data.draw(st.integers(1, ids.shape[1] - 1))
     other = torch.cat((ids[:, :t], data.draw(draws.token_ids(tuple(ids[:, t:].shape), config["vocab_size"]))), dim=1)
-    logits = model(ids)[:, :t]
+    logits = model(ids)
+    checks.tensor(logits, shape=(*ids.shape, config["vocab_size"]), dtype=torch.float64)
+    checks.holds(bool((logits.amax(-1) > logits.amin(-1)).all()), "no position has the same logit everywhere", logits)
+    logits = logits[:, :t]
     checks.close(model(other)[:, :t], logits, rtol=1e-9, atol=1e-9)
     checks.close(model(ids[:, :t]), logits, rtol=1e-9, atol=1e-9)
 
@@ -50,9 +53,9 @@ def test_positions_can_be_given(gpt, case, data):
 @given(configs(), draws.seeds())
 def test_a_text_longer_than_the_context_is_refused(gpt, config, seed):
     """context_length tokens fit; one more raises ValueError."""
-    model, _ = model_of(gpt, config, seed)
+    model, weights = model_of(gpt, config, seed)
     ids = torch.zeros(1, config["context_length"] + 1, dtype=torch.int64)
-    checks.tensor(model(ids[:, 1:]), shape=(1, config["context_length"], config["vocab_size"]), dtype=torch.float64)
+    checks.close(model(ids[:, 1:]), logits_of(weights, config, ids[:, 1:]), rtol=1e-8, atol=1e-8)
     with raises("ValueError"):
         model(ids)
 
