@@ -136,7 +136,7 @@ def test_the_target_is_asked_once(gpt, n_draft, rows, seed):
 
 def rounds(gpt: Any, shapes: tuple[Config, Config], seed: int, n_draft: int, **options: Any) -> list[int]:
     """Three rounds with caches. After each of them the caches must be those of the text. Returns the whole text."""
-    built = [model_of(gpt, c, seed + i) for i, c in enumerate(shapes)]
+    built = [model_of(gpt, c, seed + i, silent=True) for i, c in enumerate(shapes)]
     target, draft = (model for model, _ in built)
     caches = [gpt.new_cache(model, 1, c["context_length"]) for (model, _), c in zip(built, shapes, strict=True)]
     text = torch.tensor([[1, 2]])
@@ -166,5 +166,5 @@ def test_caches_hold_only_what_was_accepted(gpt, n_draft, seed):
     shapes = config(context_length=20), config(context_length=20, n_layers=1, n_heads=1)
     rounds(gpt, shapes, seed, n_draft)
     text = rounds(gpt, shapes, seed, n_draft, temperature=0.0)
-    _, weights = model_of(gpt, shapes[0], seed)
+    _, weights = model_of(gpt, shapes[0], seed, silent=True)
     checks.equal(text[2:], greedy(weights, shapes[0], [1, 2], len(text) - 2))

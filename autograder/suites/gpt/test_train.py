@@ -51,7 +51,7 @@ def by_torch(
 def test_each_step_is_what_its_parts_say(gpt, data, seed):
     """A step is a gradient of lm_loss, clipping, the scheduled rate counted from 1, and AdamW that decays matrices
     only."""
-    model_config = config(n_layers=1, context_length=4)
+    model_config = config(n_layers=1, context_length=4, activation="swiglu")
     steps = data.draw(st.integers(3, 6))
     options = {
         "steps": steps, "batch_size": data.draw(st.integers(1, 3)), "learning_rate": 0.05, "min_learning_rate": 0.01,
