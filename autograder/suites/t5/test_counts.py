@@ -60,5 +60,6 @@ def test_spans_fit_between_the_other_tokens(t5, length, density, mean):
 @part(NAME, points=1)
 @given(st.sampled_from([(0, 0.5), (1, 0.5), (1, 0.15), (0, 0.0), (9, 0.0), (2, 0.0), (30, 0.0)]), MEANS)
 def test_nothing_to_do(t5, case, mean):
-    """A text of no token or one, and a density of exactly 0, have no noise and no span."""
+    """A text of no token or one, and a density of exactly 0, have no noise and no span; two tokens have one of each."""
     checks.equal(t5.noise_counts(*case, mean), (0, 0))
+    checks.equal(t5.noise_counts(2, 0.5, mean), (1, 1))
