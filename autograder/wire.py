@@ -378,9 +378,15 @@ def _text(text: str) -> str:
 
 
 class Decoder:
-    """Turns nodes and a body back into values. What stays in the other process is turned into something by `target`."""
+    """Turns nodes and a body back into values. What stays in the other process is turned into something by `target`.
 
-    def __init__(self, sizes: list[int], body: bytearray, target: Callable[[Node], Any]) -> None:
+    Tensors arrive on `device`, on the CPU where none is named.
+    """
+
+    def __init__(
+        self, sizes: list[int], body: bytearray, target: Callable[[Node], Any], device: torch.device | None = None
+    ) -> None:
+        self._device = device
         if len(sizes) > MAX_BUFFERS or any(size < 0 for size in sizes) or sum(sizes) != len(body):
             raise WireError("the sizes of the buffers do not add up to the body")
         self._unused = set(range(len(sizes)))
@@ -467,11 +473,13 @@ class Decoder:
             raise WireError("a tensor has a dtype that is not one of the language's")
         data = self._bytes(node.buffer, node.shape, dtype.itemsize)
         if not len(data):
-            return torch.empty(node.shape, dtype=dtype)
+            return torch.empty(node.shape, dtype=dtype, device=self._device)
         flat = torch.frombuffer(bytearray(data), dtype=torch.uint8)
         if dtype is torch.bool and int(flat.max()) > 1:
             raise WireError("a bool is neither 0 nor 1")
         tensor = flat.view(dtype).reshape(node.shape)
+        if self._device is not None:
+            tensor = tensor.to(self._device)
         if node.strided and node.shape:
             return torch.stack([tensor, torch.zeros_like(tensor)], dim=-1)[..., 0]
         return tensor

@@ -71,6 +71,17 @@ def record(folder: Path, key: str) -> Path:
     )  # fmt: skip
 
 
+# --- a device
+
+
+def test_a_gpu_is_asked_for_twice_and_has_to_be_there(run: Run, handed_in: Path) -> None:
+    grade = ("grade", "toy", handed_in, "--course", COURSE, "--device")
+    refused(run(*grade, "tpu"), "--device is cpu or cuda, not 'tpu'")
+    refused(run(*grade, "cuda"), "level gpu", "--unsafe-allow gpu", "--device cpu", code=3)
+    if not list(Path("/dev").glob("nvidia[0-9]*")):
+        refused(run(*grade, "cuda", "--unsafe-allow", "gpu"), "no NVIDIA device", "--device cpu", code=3)
+
+
 # --- help
 
 

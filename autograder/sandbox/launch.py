@@ -29,7 +29,7 @@ from autograder.sandbox.errors import SandboxError, TimedOut, WorkerGone
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.runtime import Entry
 
-LEVELS = ("full", "landlock", "subprocess")
+LEVELS = ("full", "landlock", "gpu", "subprocess")
 Isolation = Literal["zygote", "fresh"]
 ALWAYS_IMPORTED = ("numpy.random", "msgspec", "jaxtyping", "autograder.worker", "autograder.sandbox.selftest")
 READY_SECONDS = 120.0  # torch takes two, on a machine with nothing else to do
@@ -246,7 +246,7 @@ def start(
     """
     if level not in LEVELS:
         raise SandboxError(f"there is no sandbox level {level!r}: choose one of {', '.join(LEVELS)}")
-    if device != "cpu":
+    if device != "cpu" and level != "gpu":
         raise SandboxError(f"level {level} contains code on the CPU only, not on {device}: grade with --device cpu")
     if sys.platform != "linux":
         if level != "subprocess":
@@ -255,7 +255,7 @@ def start(
     # Our worker needs torch whatever is taught; its first optimizer would import _dynamo, which takes a second.
     torch = ("torch", "torch._dynamo") if "torch" in names or package == runtime.PACKAGE else ()
     imports = (*torch, *runtime.top_level_modules(names), *ALWAYS_IMPORTED)
-    return launch(level, runtime.tree(names, package), imports, isolation, without)
+    return launch(level, runtime.tree(names, package), imports, isolation, without, device)
 
 
 def launch(
@@ -264,6 +264,7 @@ def launch(
     imports: tuple[str, ...],
     isolation: Isolation = "zygote",
     without: tuple[str, ...] = (),
+    device: str = "cpu",
 ) -> Zygote:
     """Start a zygote on a runtime tree. Raises SandboxError."""
     keep = Keep()
@@ -271,7 +272,7 @@ def launch(
     try:
         command, settings, environment = walls.PLANS[level](entries, walls.Ground(keep.directory, keep.info.fileno()))
         settings = msgspec.structs.replace(
-            settings, isolation=isolation, control=theirs.fileno(), imports=imports, without=without
+            settings, isolation=isolation, control=theirs.fileno(), imports=imports, without=without, device=device
         )
         process = subprocess.Popen(
             [*command, msgspec.json.encode(settings).decode()],

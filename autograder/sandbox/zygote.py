@@ -178,7 +178,7 @@ class Zygote:
 
     def watch(self) -> None:
         """End workers that fill the disk, where their directory has no size of its own. They stay to be asked about."""
-        if self.settings.level == "landlock":
+        if self.settings.level in ("landlock", "gpu"):
             for child in self.children.values():
                 if child.scratch is not None and not child.overfull and scratch.exceeds(child.scratch):
                     child.overfull = True
