@@ -58,7 +58,8 @@ class Batch:
         self.attempts: dict[str, int] = {}
         seen: dict[str, int] = {}
         for submission in submissions:
-            seen[submission.student] = attempt = seen.get(submission.student, 0) + 1
+            seen[submission.student] = seen.get(submission.student, 0) + 1
+            attempt = submission.attempt or seen[submission.student]
             identity = record_id(
                 assignment=assignment.name, student=submission.student, attempt=attempt, digest=submission.digest,
                 suite=self.suite, key=options.key.id, limits=limits, device=options.device, level=options.level,

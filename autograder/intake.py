@@ -20,6 +20,7 @@ import unicodedata
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -56,6 +57,12 @@ class Submission(msgspec.Struct, frozen=True):
     problem: str = ""
     kind: Kind = "py"
     notes: tuple[str, ...] = ()  # for staff: no obstacle to grading, but worth a look
+    attempt: int = 0  # 0: not numbered, which is the ledger's business
+    layout: str = ""  # the LMS that it came from, where one was recognised; the rest is what that LMS says
+    submitted_at: datetime | None = None
+    late: bool = False  # marked late, without a time
+    identities: dict[str, str] = {}
+    number: str = ""  # of this submission
 
     @property
     def digest(self) -> str:
@@ -89,6 +96,12 @@ def intake(path: Path, *, module: str = "bpe.py") -> Iterator[Submission]:
     if not entries:
         raise IntakeError(f"{shown} is empty: name the folder that holds the students' folders or files")
     return _submissions(path, entries, module)
+
+
+def take(folder: Path, student: str, *, module: str) -> Submission:
+    """The Submission in one student's own folder, wherever it lies; the folder itself may be a link."""
+    found = _submission(_Entry(folder.name, True), str(folder.resolve()), None, module)
+    return msgspec.structs.replace(found, student=_printable(student))
 
 
 class _Refusal(Exception):
