@@ -7,9 +7,10 @@ one attempt. A time here comes from the LMS; what no LMS said stays unknown.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -39,6 +40,9 @@ class Ledger:
     def __init__(self, out: Path, assignment: str) -> None:
         self.path = out / "submissions" / f"{assignment}.json"
         self.entries: list[Entry] = []
+        self._read()
+
+    def _read(self) -> None:
         if self.path.exists():
             try:
                 self.entries = msgspec.json.decode(self.path.read_bytes(), type=list[Entry])
@@ -52,6 +56,25 @@ class Ledger:
 
     def enter(self, submissions: Iterable[Submission]) -> list[Submission]:
         """Number the attempts, those known already as before, and keep what is new; the submissions with numbers."""
+        with self._locked():
+            self._read()
+            return self._enter(submissions)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Several commands may enter at the same time, such as `nbgrader autograde --student`."""
+        import fcntl
+
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path.with_suffix(".lock"), "w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise RecordError(f"cannot write to {self.path.parent}: {error.strerror}; choose another --out") from None
+
+    def _enter(self, submissions: Iterable[Submission]) -> list[Submission]:
+        before = list(self.entries)
         numbered = []
         for submission in submissions:
             own = self.of(submission.student)
@@ -69,13 +92,13 @@ class Ledger:
                     entry, submitted_at=min(times, default=None), identities=known.identities | entry.identities
                 )
             numbered.append(msgspec.structs.replace(submission, attempt=entry.attempt))
-        self._write()
+        if self.entries != before:
+            self._write()
         return numbered
 
     def _write(self) -> None:
         data = msgspec.json.format(msgspec.json.encode(self.entries), indent=1)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".write-")
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
