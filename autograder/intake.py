@@ -104,7 +104,19 @@ def take(folder: Path, student: str, *, module: str, only_module: bool = False) 
     `only_module` is for layouts whose notebooks are no solutions.
     """
     found = _submission(_Entry(folder.name, True), str(folder.resolve()), None, module, only_module)
-    return msgspec.structs.replace(found, student=printable(student))
+    return renamed(found, student)
+
+
+def take_file(folder: Path, name: str, student: str, *, module: str) -> Submission:
+    """The Submission in the file `name` of a folder; a link in its place is a problem, as in a folder of files."""
+    with _folder(str(folder), None, follow=True) as opened:
+        found = _submission(_Entry(name, False), name, opened, module)
+    return renamed(found, student)
+
+
+def renamed(submission: Submission, student: str) -> Submission:
+    """The Submission as that of `student`."""
+    return msgspec.structs.replace(submission, student=printable(student))
 
 
 def stamped(submission: Submission, layout: str, at: datetime | None, **more: Any) -> Submission:

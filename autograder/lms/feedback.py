@@ -36,7 +36,7 @@ def plain(record: Record, part: PartResult, detail: str) -> str:
         return f"{text[0]}\nNothing to grade: {visible(record.problem)}\n"
     for test in _lost(record, part) if detail != "scores" else ():
         text += ["", f"{STATUS[test.status]} ({test.points} points): {visible(test.sentence)}"]
-        text += [f"  {label}{visible(_cut(value))}" for label, value in _facts(test, detail)]
+        text += [f"  {visible(label + _cut(value))}" for label, value in _facts(test, detail)]
         if detail == "counterexamples" and test.snippet:
             text += ["  run it yourself:", *(f"    {line}" for line in lines(_cut(test.snippet)).splitlines())]
     return "\n".join(text) + "\n"
@@ -49,7 +49,7 @@ def in_markdown(record: Record, part: PartResult, detail: str) -> str:
     text = []
     for test in _lost(record, part) if detail != "scores" else ():
         text.append(f"**{STATUS[test.status]}** ({test.points} points): {markdown(test.sentence)}\n")
-        text += [f"- {label}{markdown(_cut(value))}" for label, value in _facts(test, detail)]
+        text += [f"- {markdown(label + _cut(value))}" for label, value in _facts(test, detail)]
         if detail == "counterexamples" and test.snippet:
             text += ["\nRun it yourself:\n", *(f"    {line}" for line in lines(_cut(test.snippet)).splitlines())]
         text.append("")
@@ -75,7 +75,7 @@ def _facts(test: TestOutcome, detail: str) -> Iterator[tuple[str, str]]:
     if test.expected:
         yield "expected: ", test.expected
     for entry in test.trace:
-        yield f"line {entry.line} in {visible(entry.function)}: ", entry.text.strip()
+        yield f"line {entry.line} in {entry.function}: ", entry.text.strip()
 
 
 def _cut(text: str) -> str:
