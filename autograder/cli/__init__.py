@@ -11,7 +11,10 @@ import sys
 import typer
 
 # In the order of `--help`. A student's kit has only those that a student needs, so what is not there is left out.
-COMMANDS = ("check", "demo", "grade", "report", "replay", "release", "adequacy", "doctor")
+COMMANDS = (
+    "check", "demo", "grade", "report", "export", "regrade", "similarity", "replay", "release", "nbgrader",
+    "gradescope", "ci", "adequacy", "doctor",
+)  # fmt: skip
 
 INTERRUPTED = 130
 
