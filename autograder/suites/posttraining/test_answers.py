@@ -28,9 +28,17 @@ def test_it_is_the_last_number(posttraining, text):
     checks.equal(posttraining.extract_answer(text), last(text))
 
 
+# Groups of digits between commas, mostly of three, in one text or in several.
+GROUPS = st.lists(st.sampled_from(["1", "23", "234", "567", "890", "1234", " 12", ""]), min_size=2, max_size=5)
+
+
 @part(EXTRACT, points=1)
 @settings(max_examples=100)
-@given(text_of([",", ",", "1", "23", "234", "567", "1234", " ", ".5"], 7))
+@given(
+    st.tuples(st.sampled_from(["", "is ", "1", "$"]), GROUPS.map(",".join), st.sampled_from(["", ".5", "."])).map(
+        "".join
+    )
+)
 def test_commas_belong_between_groups_of_three(posttraining, text):
     """A comma is part of a number only between groups of three digits, with one to three before the first."""
     checks.equal(posttraining.extract_answer(text), last(text))
@@ -38,7 +46,14 @@ def test_commas_belong_between_groups_of_three(posttraining, text):
 
 @part(EXTRACT, points=1)
 @settings(max_examples=100)
-@given(text_of(["-", "-", "3", "12", " ", "a", "(", ")", "=", "4.5", ".", "$"], 7))
+@given(
+    st.tuples(
+        st.sampled_from(["", "5", "2.5", "a", "é", "(2)", "x)", "(", " ", "= ", "$", ".", "2 ", "-", ","]),
+        st.sampled_from(["-", "-", "-", "- ", "--", ""]),
+        st.sampled_from(["3", "12", "4.5", "1,000"]),
+        st.sampled_from(["", ".", "-", " so"]),
+    ).map("".join)
+)
 def test_a_minus_may_be_a_sign_or_a_subtraction(posttraining, text):
     """A minus before a number is its sign, unless a letter, a digit or a closing parenthesis stands before it."""
     checks.equal(posttraining.extract_answer(text), last(text))
