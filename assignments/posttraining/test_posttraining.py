@@ -1,4 +1,4 @@
-"""Public tests of `posttraining`: examples of the handout and simple properties, for `autograder check posttraining`."""
+"""Public tests of `posttraining`: the examples of the handout, simple properties, named mistakes."""
 
 from __future__ import annotations
 

@@ -402,7 +402,7 @@ def execute_calls(text: str) -> str:
 def toolformer_weights(
     n: int, dtype: torch.dtype | None = None, device: torch.device | str | None = None
 ) -> Float[Tensor, " n"]:
-    """Return w_0, ..., w_(n-1): w_t = max(0, 1 - t/5) / 3 (Schick et al. 2023, section 4.1 and equation 3).
+    """Return w_0, ..., w_(n-1): w_t = max(0, 1 - t/5) / 3 (Schick et al. 2023, section 4.1).
 
     The 3 is the sum of max(0, 1 - t/5) over ALL t = 0, 1, 2, ..., whatever `n` is.
 
@@ -498,7 +498,7 @@ def terms(text: str) -> list[str]:
 
 
 def bm25_scores(query: str, documents: Sequence[str], k1: float = 1.5, b: float = 0.75) -> Float[Tensor, " n"]:
-    """Return the score of each document, float64 (Robertson and Zaragoza 2009, section 3.4).
+    """Return the score of each document, float64 (Robertson and Zaragoza 2009, section 3; Lucene's logarithm).
 
     With N documents, n(q) of which hold the term q, f(q, d) occurrences of q in d, |d| = len(terms(d)) and its mean
     over the documents avgdl,
