@@ -53,10 +53,10 @@ def sizes(draw: st.DrawFn, max_b: int = 3, max_t: int = 5, min_t: int = 1) -> tu
 
 
 @st.composite
-def garbage(draw: st.DrawFn, like: Tensor, size: float = 1e4) -> Tensor:
-    """Large numbers of either sign, in the shape and dtype of a tensor."""
+def garbage(draw: st.DrawFn, like: Tensor) -> Tensor:
+    """Ten thousand with either sign, in the shape and dtype of a tensor."""
     signs = torch.randint(0, 2, like.shape, generator=torch.Generator().manual_seed(draw(draws.seeds())))
-    return ((2 * signs - 1) * size).to(like.dtype)
+    return ((2 * signs - 1) * 1e4).to(like.dtype)
 
 
 @st.composite
@@ -71,9 +71,9 @@ def token_tensors(
 
 
 @st.composite
-def log_ratios(draw: st.DrawFn, min_real: int = 1, eps: float = 0.2) -> tuple[Tensor, Tensor, Tensor]:
+def log_ratios(draw: st.DrawFn, min_real: int = 1, min_t: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     """(logp, old_logp, mask) in float64: ratios in the interval, above and below it, away from its ends, and 1."""
-    b, t = draw(sizes(max_t=4))
+    b, t = draw(sizes(max_t=4, min_t=min_t))
     count = b * t
     choices = st.sampled_from([1.0, 1.1, 0.9, 1.5, 0.5, 3.0, 0.1])
     ratios = torch.tensor(draw(st.lists(choices, min_size=count, max_size=count)), dtype=torch.float64).reshape(b, t)

@@ -90,8 +90,6 @@ def test_probabilities_of_all_responses_sum_to_one(rlhf, vocab_size, length, see
 def test_large_logits_and_empty_responses(rlhf, case, size):
     """Logits of ten thousand stay finite; a row without a response, or with column 0 alone, gives 0."""
     logits, input_ids, mask = case
-    mask = mask.clone()
-    mask[-1, 1:] = False
-    checks.close(
-        rlhf.sequence_logprobs(logits * size, input_ids, mask), summed(logits * size, input_ids, mask), rtol=1e-9
-    )
+    mask = torch.cat((mask, mask[:1] & (torch.arange(mask.shape[1]) == 0)))  # one more row, without a response
+    logits, input_ids = torch.cat((logits, logits[:1])) * size, torch.cat((input_ids, input_ids[:1]))
+    checks.close(rlhf.sequence_logprobs(logits, input_ids, mask), summed(logits, input_ids, mask), rtol=1e-9)

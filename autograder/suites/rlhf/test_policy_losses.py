@@ -29,9 +29,9 @@ def ppo(logp: Tensor, old_logp: Tensor, advantages: Tensor, mask: Tensor, eps: f
 
 
 @st.composite
-def steps(draw: st.DrawFn, min_real: int = 1) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def steps(draw: st.DrawFn, min_real: int = 1, min_t: int = 1) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(logp, old_logp, advantages (B, T), mask), advantages of both signs and none of them 0."""
-    logp, old_logp, mask = draw(log_ratios(min_real))
+    logp, old_logp, mask = draw(log_ratios(min_real, min_t))
     advantages = draw(draws.tensors(tuple(logp.shape), dtype=torch.float64))
     return logp, old_logp, torch.where(advantages == 0, torch.full_like(advantages, -2.0), advantages), mask
 
@@ -82,11 +82,12 @@ def test_before_the_first_update_it_is_the_policy_gradient(rlhf, case):
 
 @part(PPO, points=1)
 @settings(max_examples=30)
-@given(steps(), st.data())
-def test_padding_changes_neither_loss_nor_gradient(rlhf, case, data):
+@given(steps(min_t=2), st.sampled_from([1e4, -1e4]), st.data())
+def test_padding_changes_neither_loss_nor_gradient(rlhf, case, far, data):
     """Log-probabilities and advantages in the padding, however large, leave the loss and its gradient as they are."""
     logp, old_logp, advantages, mask = case
-    filled = [torch.where(mask, x, data.draw(garbage(x))) for x in (logp, old_logp, advantages)]
+    filled = [torch.where(mask, logp, far), torch.where(mask, old_logp, -far)]
+    filled.append(torch.where(mask, advantages, data.draw(garbage(advantages))))
     result, grads = rlhf.vjp(rlhf.ppo_clip_loss, *filled, mask, cotangent=ONE, wrt=[0])
     leaf = logp.clone().requires_grad_()
     expected = ppo(leaf, old_logp, advantages, mask)
@@ -98,9 +99,9 @@ def test_padding_changes_neither_loss_nor_gradient(rlhf, case, data):
 
 
 @st.composite
-def group_steps(draw: st.DrawFn, min_real: int = 1) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def group_steps(draw: st.DrawFn, min_real: int = 1, min_t: int = 1) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(logp, old_logp, advantages (B,), mask), no advantage 0."""
-    logp, old_logp, mask = draw(log_ratios(min_real))
+    logp, old_logp, mask = draw(log_ratios(min_real, min_t))
     advantages = draw(draws.tensors((len(logp),), dtype=torch.float64))
     return logp, old_logp, torch.where(advantages == 0, torch.full_like(advantages, 2.0), advantages), mask
 
@@ -174,13 +175,15 @@ def test_all_tokens_of_a_text_share_its_advantage(rlhf, case, eps):
 
 @part(GRPO, points=1)
 @settings(max_examples=30)
-@given(group_steps(), st.sampled_from(["sequence", "token", "constant"]), st.data())
-def test_padding_changes_nothing_in_any_aggregate(rlhf, case, loss_agg, data):
+@given(
+    group_steps(min_t=2), st.sampled_from(["sequence", "token", "constant"]), st.sampled_from([1e4, -1e4]), st.data()
+)
+def test_padding_changes_nothing_in_any_aggregate(rlhf, case, loss_agg, far, data):
     """However large the numbers in the padding are, loss and gradient stay, with a reference or without."""
     logp, old_logp, advantages, mask = case
     noise = data.draw(draws.tensors(tuple(logp.shape), dtype=torch.float64))
     clean = {"beta": 0.5, "ref_logp": logp + noise, "loss_agg": loss_agg}
-    filled = [torch.where(mask, x, data.draw(garbage(x))) for x in (logp, old_logp, clean["ref_logp"])]
+    filled = [torch.where(mask, x, fill) for x, fill in ((logp, far), (old_logp, -far), (clean["ref_logp"], -far))]
     result, grads = rlhf.vjp(
         rlhf.grpo_loss, filled[0], filled[1], advantages, mask, cotangent=ONE, wrt=[0],
         beta=0.5, ref_logp=filled[2], loss_agg=loss_agg,
@@ -193,7 +196,7 @@ def test_padding_changes_nothing_in_any_aggregate(rlhf, case, loss_agg, data):
 
 @part(GRPO, points=1)
 @settings(max_examples=30)
-@given(st.data(), group_steps(min_real=0), st.sampled_from([-1.0, 0.5]))
+@given(st.data(), group_steps(min_real=0), st.sampled_from([0.01, 0.5]))
 def test_a_sequence_without_tokens_counts_as_zero(rlhf, data, case, beta):
     """It is one of the B sequences and adds 0, not NaN; other values of loss_agg, or beta without ref_logp, raise."""
     logp, old_logp, advantages, mask = case
