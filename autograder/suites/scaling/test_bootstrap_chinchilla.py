@@ -42,10 +42,10 @@ def test_without_noise_every_resample_gives_the_law(scaling, values, runs, n_boo
 @settings(max_examples=1)
 @given(draws.seeds())
 def test_predictions_spread_as_much_as_resamples_do(scaling, seed):
-    """The standard deviation of 4,000 resamples' predictions, amid the runs, is that of runs drawn with replacement.
+    """The standard deviation of 2,000 resamples' predictions, amid the runs, is that of runs drawn with replacement.
 
-    Both standard deviations stray by 1.2 per cent (kurtosis 3 to 4), their ratio by 1.7: 15 per cent is 8 times that.
-    Half or twice the runs move it by 29 per cent or more, weights of 0 and 1 by 24.
+    At a kurtosis of 4 both standard deviations stray by 1.9 per cent, their ratio by 2.7: 22 per cent is 8 times
+    that. Half or twice the runs, or weights squared, move it by 29 per cent and more.
     """
     N, D = a_ladder(24, 5)
     L = chinchilla(N, D, LAW) * (0.02 * normal(24, 6)).exp()
@@ -53,14 +53,14 @@ def test_predictions_spread_as_much_as_resamples_do(scaling, seed):
     fit = ours.fit_chinchilla(N, D, L, delta=0.1)
     middle = torch.tensor(3e7, dtype=torch.float64), torch.tensor(3e9, dtype=torch.float64)
     source = torch.Generator().manual_seed(7)
-    known = ours.bootstrap_chinchilla(N, D, L, fit, 4000, delta=0.1, generator=source)
+    known = ours.bootstrap_chinchilla(N, D, L, fit, 2000, delta=0.1, generator=source)
     expected = float(chinchilla(*middle, tuple(getattr(known, name) for name in FIELDS)).std())
     values = tuple(getattr(fit, name) for name in FIELDS)
     fits = scaling.bootstrap_chinchilla(
-        N, D, L, scaling.ScalingFit(*values), 4000, delta=0.1, generator=TorchSeed(seed)
+        N, D, L, scaling.ScalingFit(*values), 2000, delta=0.1, generator=TorchSeed(seed)
     )
-    found = float(chinchilla(*middle, read_many(fits, 4000)).std())
-    checks.holds(abs(found / expected - 1) < 0.15, "predictions spread as those of resamples", found, expected)
+    found = float(chinchilla(*middle, read_many(fits, 2000)).std())
+    checks.holds(abs(found / expected - 1) < 0.22, "predictions spread as those of resamples", found, expected)
 
 
 @part(NAME, points=1)

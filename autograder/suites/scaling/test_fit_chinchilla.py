@@ -50,14 +50,15 @@ def test_the_fit_is_no_worse_than_the_truth(scaling, runs):
 
 
 @part(NAME, points=4)
-@settings(max_examples=6)
-@given(noisy_runs(), st.sampled_from([1e-3, 1e-3, 1e-2, 0.1]))
-def test_the_fit_reaches_the_optimum(scaling, runs, delta):
+@settings(max_examples=4)
+@given(noisy_runs())
+def test_the_fit_reaches_the_optimum(scaling, runs):
     """With noise the objective, with this delta, is within a thousandth of the smallest that can be reached."""
     N, D, L, _ = runs
-    reached = huber(chinchilla(N, D, read(scaling.fit_chinchilla(N, D, L, delta=delta))), L, delta)
-    smallest = best(N, D, L, delta)
-    checks.holds(reached <= smallest * NEARLY + NOTHING, "the objective is the smallest", reached, smallest)
+    for delta in (1e-3, 0.1):
+        reached = huber(chinchilla(N, D, read(scaling.fit_chinchilla(N, D, L, delta=delta))), L, delta)
+        smallest = best(N, D, L, delta)
+        checks.holds(reached <= smallest * NEARLY + NOTHING, "the objective is the smallest", reached, smallest)
 
 
 @part(NAME, points=2)
@@ -101,8 +102,8 @@ def test_units_and_order_do_not_matter(scaling, values, seed, n_unit, d_unit):
 @part(NAME, points=1)
 @settings(max_examples=4)
 @given(laws(), ladders(), st.sampled_from([0, 3, 5]))
-def test_losses_in_single_precision_are_fitted_in_double(scaling, values, runs, few):
-    """Runs in float32 are fitted in float64 all the same; with a few runs repeated, too."""
+def test_runs_in_single_precision_and_repeated_runs(scaling, values, runs, few):
+    """Runs in float32 give the law back too, also where some of them are there twice."""
     N, D = (torch.cat([x, x[:few]]).float() for x in runs)
     L = chinchilla(N.double(), D.double(), values).float()
     found = read(scaling.fit_chinchilla(N, D, L))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,15 +32,15 @@ def test_kaplans_law_is_given_back(scaling, values, runs):
 
 
 @part(NAME, points=2)
-@settings(max_examples=5)
-@given(kaplan_laws(), ladders(), st.sampled_from([0.003, 0.02]), draws.seeds(), st.sampled_from([1e-3, 0.1]))
-def test_kaplans_fit_is_the_best(scaling, values, runs, noise, seed, delta):
+@settings(max_examples=3)
+@given(kaplan_laws(), ladders(), st.sampled_from([0.003, 0.02]), draws.seeds())
+def test_kaplans_fit_is_the_best(scaling, values, runs, noise, seed):
     """With noise the sum of huber is within a thousandth of the smallest that can be reached."""
     N, D = runs
     L = kaplan(N, D, values) * (noise * normal(len(N), seed)).exp()
     L[0] = L[0] * 1.3
-    reached = huber(kaplan(N, D, read(scaling.fit_kaplan(N, D, L, delta=delta), KAPLAN_FIELDS)), L, delta)
-    fit = reference("scaling").fit_kaplan(N, D, L, delta=delta)
-    smallest = huber(kaplan(N, D, tuple(getattr(fit, name) for name in KAPLAN_FIELDS)), L, delta)
-    checks.holds(reached <= smallest * 1.001 + 1e-10, "the objective is the smallest", reached, smallest)
-    checks.holds(torch.isfinite(torch.tensor(reached)), "the objective is finite", reached)
+    for delta in (1e-3, 0.1):
+        reached = huber(kaplan(N, D, read(scaling.fit_kaplan(N, D, L, delta=delta), KAPLAN_FIELDS)), L, delta)
+        fit = reference("scaling").fit_kaplan(N, D, L, delta=delta)
+        smallest = huber(kaplan(N, D, tuple(getattr(fit, name) for name in KAPLAN_FIELDS)), L, delta)
+        checks.holds(reached <= smallest * 1.001 + 1e-10, "the objective is the smallest", reached, smallest)

@@ -57,7 +57,7 @@ def test_noise_is_averaged_in_logarithms(scaling, law, seed):
 @settings(max_examples=20)
 @given(power_laws(min_points=3), draws.seeds(), st.sampled_from([1e-6, 0.5, 1e3]), st.sampled_from([1e-3, 7.0]))
 def test_units_move_the_coefficient_alone(scaling, law, seed, x_unit, y_unit):
-    """Other units leave the exponent: x in units of c multiplies the coefficient by c^exponent, y in them divides it."""
+    """Other units leave the exponent: x in units of c multiplies the coefficient by c^exponent, y in c divides it."""
     x, coefficient, exponent = law
     y = coefficient * x**exponent * (0.2 * normal(len(x), seed)).exp()
     expected, slope = line(x, y)

@@ -108,27 +108,27 @@ def test_the_start_of_a_curve_tells_its_end(scaling, values, known, fraction, sh
 
 
 @part(NAME, points=1)
-@settings(max_examples=6)
-@given(curves(), st.sampled_from([0.25, 0.4]), st.floats(-5, 5), draws.seeds())
-def test_a_forecast_does_not_look_at_what_it_forecasts(scaling, values, fraction, garbage, seed):
+@settings(max_examples=4)
+@given(curves(), st.floats(-5, 5), draws.seeds())
+def test_a_forecast_does_not_look_at_what_it_forecasts(scaling, values, garbage, seed):
     """Rewards beyond fraction * max(C) do not matter: whatever they are, the forecast is that of the curve before."""
     order = torch.randperm(100, generator=torch.Generator().manual_seed(seed))
     C = (COMPUTE**1.3)[order]  # so that a quarter of the compute is not a quarter of the runs
-    R = sigmoid(C, values)
-    R[fraction * C.max() < C] = garbage
     target = torch.tensor([50.0, 300.0], dtype=torch.float64)
-    found = scaling.forecast(C, R, target, fraction=fraction)
-    checks.close(found, sigmoid(target, values), rtol=0.0, atol=1e-3)
+    for fraction in (0.1, 0.25, 0.4):
+        R = sigmoid(C, values)
+        R[fraction * C.max() < C] = garbage
+        found = scaling.forecast(C, R, target, fraction=fraction)
+        checks.close(found, sigmoid(target, values), rtol=0.0, atol=1e-3)
 
 
 @part(NAME, points=1)
 @settings(max_examples=6)
 @given(curves(), draws.seeds())
-def test_a_forecast_bears_a_little_noise(scaling, values, seed):
-    """With R0 known and noise of 0.001, a forecast from a quarter of the compute is that of the best curve."""
+def test_a_forecast_keeps_the_start_that_is_known(scaling, values, seed):
+    """With noise of 0.001 a forecast is that of the best curve that starts at R0, even where the data say otherwise."""
     R = sigmoid(COMPUTE, values) + 0.001 * normal(100, seed)
     target = COMPUTE[-1:]
-    found = scaling.forecast(COMPUTE, R, target, R0=values[3])
-    ours = reference("scaling").forecast(COMPUTE, R, target, R0=values[3])
-    checks.close(found, ours, rtol=0.0, atol=2e-3)
-    checks.close(found, sigmoid(target, values), rtol=0.0, atol=0.15)
+    for R0 in (values[3], values[3] - 0.1):
+        found = scaling.forecast(COMPUTE, R, target, R0=R0)
+        checks.close(found, reference("scaling").forecast(COMPUTE, R, target, R0=R0), rtol=0.0, atol=2e-3)

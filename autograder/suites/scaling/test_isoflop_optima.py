@@ -55,7 +55,7 @@ def test_a_parabola_gives_its_lowest_point(scaling, runs):
 @part(NAME, points=2)
 @given(profiles(min_sizes=4, flattest=0.1), draws.seeds())
 def test_with_noise_it_is_the_parabola_of_least_squares(scaling, runs, seed):
-    """With noise it is the parabola of least squares, L in log N, through all runs of the budget; not the lowest run."""
+    """With noise it is the parabola of least squares, L in log N, through all runs of the budget, not the lowest."""
     C, N, L, _, _ = runs
     L = L + 0.01 * normal(len(L), seed)
     checks.close(scaling.isoflop_optima(C, N, L), fitted(C, N, L), rtol=1e-6)
