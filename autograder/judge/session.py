@@ -124,6 +124,8 @@ class Session:
         nonce = os.urandom(16)
         question = wire.Question(nonce, operation, wire.sizes(encoder.buffers), self._forget)
         self._forget = -1
+        if self._seconds_left <= 0:
+            raise Ended("timeout", f"its calls in one test take longer than {self._limits.test_seconds:.0f} s together")
         seconds = min(self._limits.call_seconds, self._seconds_left)
         started = time.monotonic()
         try:

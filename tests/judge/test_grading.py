@@ -520,6 +520,13 @@ def test_an_integer_of_thousands_of_digits_is_an_answer_like_any_other() -> None
     assert outcome.returned.startswith("1000")
 
 
+def test_a_submission_that_used_up_its_time_is_not_asked_again() -> None:
+    session = Session(LocalConnection(), "toy", b"def f(): return 7", Limits(test_seconds=9))
+    session._seconds_left = -3.0
+    with pytest.raises(Ended, match="its calls in one test take longer than 9 s together"):
+        Submission(session).f()
+
+
 def test_large_answers_do_not_stay_in_the_judge() -> None:
     source = (
         "import torch\nBIG = torch.zeros(9 << 20, dtype=torch.uint8)\ndef big(): return BIG\ndef small(): return 7\n"
