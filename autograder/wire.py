@@ -23,6 +23,7 @@ PREFIX = struct.Struct(">IQ")  # header bytes, body bytes
 MAX_HEADER_BYTES = 4 << 20  # decoded, a header of many small nodes takes 50 times as much
 MAX_BODY_BYTES = 64 << 20
 MAX_BUFFERS = 1 << 16
+MAX_CONTAINERS, MAX_ITEMS = 1 << 17, 1 << 20  # in one message: the judge looks at every value several times
 MAX_DEPTH = 32
 MAX_DIMS = 12
 MAX_DIGITS = 3500  # hexadecimal ones of an integer: Python writes no more than 4300 decimal ones
@@ -140,10 +141,11 @@ Node = (
 
 
 class Load(msgspec.Struct, frozen=True, tag="load", forbid_unknown_fields=True):
-    """Execute the student's source as the module `name`."""
+    """Execute the student's source as the module `name`. Calls of what `watched` names are remembered for `Seen`."""
 
     name: str
     source: bytes
+    watched: tuple[str, ...] = ()
 
 
 class Get(msgspec.Struct, frozen=True, tag="get", forbid_unknown_fields=True):
@@ -184,7 +186,11 @@ class Keep(msgspec.Struct, frozen=True, tag="keep", forbid_unknown_fields=True):
     value: Node
 
 
-Operation = Load | Get | Call | Vjp | Take | Keep
+class Seen(msgspec.Struct, frozen=True, tag="seen", forbid_unknown_fields=True):
+    """Which watched names were called, and which the source spells: sentences. The worker may say anything: advice."""
+
+
+Operation = Load | Get | Call | Vjp | Take | Keep | Seen
 
 
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -398,6 +404,7 @@ class Decoder:
             self._buffers.append(view[start : start + size])
             start += size
         self._target = target
+        self._containers, self._items = MAX_CONTAINERS, MAX_ITEMS
 
     def value(self, node: Node, depth: int = 0) -> Any:
         if depth > MAX_DEPTH:
@@ -410,11 +417,12 @@ class Decoder:
             return self._tensor(node)
         if isinstance(node, ArrayNode):
             return self._array(node)
-        if isinstance(node, ListNode):
-            return [self.value(item, depth + 1) for item in node.items]
-        if isinstance(node, TupleNode):
-            return tuple(self.value(item, depth + 1) for item in node.items)
+        if isinstance(node, ListNode | TupleNode):
+            self._count(len(node.items))
+            values = [self.value(item, depth + 1) for item in node.items]
+            return values if isinstance(node, ListNode) else tuple(values)
         if isinstance(node, SetNode):
+            self._count(len(node.items))
             keys = self._keys(node.items, depth)
             members = frozenset(keys)
             if len(members) < len(keys):
@@ -433,6 +441,12 @@ class Decoder:
             return TENSOR_DTYPES[node.name]
         return self._target(node)
 
+    def _count(self, items: int) -> None:
+        self._containers -= 1
+        self._items -= items
+        if self._containers < 0 or self._items < 0:
+            raise WireError(f"more than {MAX_CONTAINERS:,} lists or {MAX_ITEMS:,} items are too many for one message")
+
     def _keys(self, nodes: list[Node], depth: int) -> list[Any]:
         """Keys of a dict or members of a set. Too many of one hash are refused before they are put into a table."""
         before = len(self._unused)
@@ -450,6 +464,7 @@ class Decoder:
     def _dict(self, node: DictNode, depth: int) -> dict[Any, Any]:
         if len(node.keys) != len(node.values):
             raise WireError("a dict has more keys than values, or fewer")
+        self._count(2 * len(node.keys))
         values = [self.value(value, depth + 1) for value in node.values]
         result = dict(zip(self._keys(node.keys, depth), values, strict=True))
         if len(result) < len(node.keys):

@@ -308,6 +308,12 @@ LIES: dict[str, tuple[Any, list[int], bytes]] = {
 }
 
 
+@pytest.mark.parametrize("node", [["list", [["list", []]] * wire.MAX_CONTAINERS], ["list", [0] * (wire.MAX_ITEMS + 1)]])
+def test_more_values_than_a_judge_has_time_for_are_refused(node: Any) -> None:
+    with pytest.raises(WireError, match="too many for one message"):
+        understood(reply_with(node, []), b"")
+
+
 SAME_HASH = [["int", hex(factor * (2**61 - 1))] for factor in range(9, 9 + wire.MAX_SAME_HASH + 1)]
 
 
