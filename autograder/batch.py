@@ -93,11 +93,13 @@ class Batch:
                 if event.outcome is not None:
                     tell(Progress(self.submissions[name].student, outcome=event.outcome))
                 if event.done:
-                    records[name] = self.write(name, event.outcomes, event.seconds, event.grader_error)
+                    records[name] = self.write(name, event.outcomes, event.seconds, event.grader_error, event.flags)
                     tell(Progress(self.submissions[name].student, record=records[name]))
         return [records[identity] for identity in self.submissions]
 
-    def write(self, identity: str, outcomes: tuple[TestOutcome, ...], seconds: float, error: str) -> Record:
+    def write(
+        self, identity: str, outcomes: tuple[TestOutcome, ...], seconds: float, error: str, flags: tuple[str, ...] = ()
+    ) -> Record:
         """Put the record of one of the submissions together and into the store."""
         submission, options = self.submissions[identity], self.options
         parts = part_results(self.assignment, list(outcomes))
@@ -110,7 +112,7 @@ class Batch:
             origin=submission.origin,
             digest=submission.digest,
             problem=submission.problem,
-            notes=submission.notes,
+            notes=(*submission.notes, *flags),
             score=sum(part.earned for part in parts),
             max_score=self.assignment.points,
             parts=parts,

@@ -83,6 +83,7 @@ class AssignmentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     parts: tuple[Part, ...]
     runtime: tuple[str, ...] = ("torch",)
+    flagged: tuple[str, ...] = ()  # dotted names that do the work: a submission that uses one is shown to a person
     limits: Limits = Limits()
     questions: tuple[Question, ...] = ()
 
@@ -105,6 +106,7 @@ class Assignment(msgspec.Struct, frozen=True):
     title: str
     parts: tuple[Part, ...]
     runtime: tuple[str, ...]
+    flagged: tuple[str, ...]
     limits: Limits
     folder: Path
     solution: Path
@@ -195,6 +197,7 @@ def _assignment(name: str, root: Path, suites: Path) -> Assignment:
         title=declared.title,
         parts=declared.parts,
         runtime=declared.runtime,
+        flagged=declared.flagged,
         limits=declared.limits,
         folder=folder,
         solution=root / "solutions" / name / f"{name}.py",

@@ -60,6 +60,7 @@ class Event(msgspec.Struct, frozen=True):
     outcomes: tuple[TestOutcome, ...] = ()
     seconds: float = 0.0
     grader_error: str = ""
+    flags: tuple[str, ...] = ()  # what a person should look at
 
 
 class LaneBroken(Exception):
@@ -228,7 +229,7 @@ def _attempt(lane: Lane, task: Task, seconds: float, put: Callable[[Event], None
     while len(reasons) < TRIES:
         try:
             done = lane.grade(task.job, seconds, lambda outcome: put(Event(task, outcome=outcome)))
-            return Event(task, done=True, outcomes=tuple(done.outcomes), seconds=done.seconds)
+            return Event(task, done=True, outcomes=tuple(done.outcomes), seconds=done.seconds, flags=done.flags)
         except LaneBroken as error:
             reasons.append(str(error))
             lane.stop()

@@ -213,6 +213,7 @@ def suite_hashes(assignment: Assignment) -> dict[str, str]:
     judge = [
         PACKAGE / "wire.py",
         PACKAGE / "worker.py",
+        PACKAGE / "watch.py",
         *sorted((PACKAGE / "judge").glob("*.py")),
         *sorted((PACKAGE / "given").rglob("*.py")),
     ]

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from autograder import wire
+from autograder.watch import Watch
 from autograder.wire import MAX_TEXT, TargetNode, WireError
 
 MAX_TRACE = 12
@@ -37,6 +38,7 @@ class Answerer:
         self._device = None if default.type == "cpu" else default
         self._module: types.ModuleType | None = None
         self._source: list[str] = []
+        self._watch = Watch()
         self._handles: dict[int, Any] = {}
         self._numbers = itertools.count()
 
@@ -64,7 +66,10 @@ class Answerer:
 
     def _perform(self, operation: wire.Operation, decoder: wire.Decoder) -> Any:
         if isinstance(operation, wire.Load):
+            self._watch = Watch(operation.watched)
             return self._load(operation.name, operation.source)
+        if isinstance(operation, wire.Seen):
+            return self._watch.seen("\n".join(self._source))
         if isinstance(operation, wire.Keep):
             return self._opaque(decoder.value(operation.value))
         if isinstance(operation, wire.Get):

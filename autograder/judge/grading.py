@@ -22,6 +22,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 
+from autograder import wire
 from autograder.course import Assignment, Limits
 from autograder.judge.checks import Mismatch
 from autograder.judge.proxies import Submission
@@ -34,6 +35,7 @@ from autograder.wire import Target
 
 MAX_MESSAGE = 4000  # characters
 MAX_SNIPPET = 256 << 10  # characters: what a submission returned may be the next call's argument, and large
+MAX_FLAGS, MAX_FLAG = 20, 200  # sentences, characters of one
 MAX_TIMEOUTS = 3  # after the third the submission has had its chances, and the class is waiting
 OUT_OF_MEMORY = ("can't allocate memory", "std::bad_alloc", "not enough memory")
 
@@ -58,11 +60,12 @@ class Plan:
         diagnose: Diagnose | None = None,
         tell: Callable[[TestOutcome], None] | None = None,
         shrink: bool = True,
+        flag: Callable[[str], None] | None = None,
     ) -> None:
         self.assignment, self.source, self.connect, self.seed = assignment, source, connect, seed
         self.path = _tests(assignment, suite)
         self.only, self.limits = frozenset(only), limits or assignment.limits
-        self.diagnose, self.tell, self.shrink = diagnose, tell, shrink
+        self.diagnose, self.tell, self.shrink, self.flag = diagnose, tell, shrink, flag
 
 
 def grade(plan: Plan) -> list[TestOutcome]:
@@ -220,6 +223,7 @@ class _Grader:
             if trial.failure is None or trial.failure.error is not error:
                 trial.failure = Failure(session.exchanges, error)
         finally:
+            self._look(session)
             session.close()
         outcome.examples = trial.examples
         if trial.failure is not None:
@@ -257,15 +261,27 @@ class _Grader:
             raise Ended("timeout", self._stopped)
         connection = self.plan.connect(self._limits)
         try:
-            return Session(connection, self.plan.assignment.name, self.plan.source, self._limits)
+            watched = self.plan.assignment.flagged if self.plan.flag is not None else ()
+            return Session(connection, self.plan.assignment.name, self.plan.source, self._limits, watched)
         except BaseException:
             connection.close()
             raise
 
+    def _look(self, session: Session) -> None:
+        """Flag what the worker saw of the watched names. It may have died, or lie: this is advice."""
+        if self.plan.flag is None or not self.plan.assignment.flagged:
+            return
+        with contextlib.suppress(Exception, Ended):
+            for text in session.ask(wire.Seen(), wire.Encoder(), None)[:MAX_FLAGS]:
+                if isinstance(text, str):
+                    self.plan.flag("".join(c if c.isprintable() else " " for c in text[:MAX_FLAG]))
+
     def _try_to_load(self) -> None:
         """What happens when the file is imported: if that fails, every test has the same reason."""
         try:
-            self._session().close()
+            session = self._session()
+            self._look(session)
+            session.close()
         except (StudentError, Unusable) as error:
             self.unloadable = self._not_imported(error)
         except Ended as end:

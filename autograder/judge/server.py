@@ -100,7 +100,7 @@ def _do(channel: socket.socket, task: object, descriptors: list[int]) -> object:
     from autograder.course import Limits
     from autograder.diagnosis import Diagnosis
     from autograder.judge.connect import SandboxConnection
-    from autograder.judge.grading import Plan, grade
+    from autograder.judge.grading import MAX_FLAGS, Plan, grade
 
     assert isinstance(task, job.Job)
     started = time.monotonic()
@@ -112,13 +112,14 @@ def _do(channel: socket.socket, task: object, descriptors: list[int]) -> object:
         return SandboxConnection(forker, own)
 
     diagnosis = Diagnosis(assignment, connect, limits) if task.diagnose else None
+    flags: dict[str, None] = {}
     plan = Plan(
         assignment, task.source, connect, seed=task.seed, suite=task.suite, only=task.only, limits=limits,
         diagnose=diagnosis.name if diagnosis else None, shrink=task.shrink,
-        tell=lambda outcome: job.send(channel, job.Told(outcome)),
+        tell=lambda outcome: job.send(channel, job.Told(outcome)), flag=lambda text: flags.setdefault(text),
     )  # fmt: skip
     outcomes = grade(plan)
-    return job.Done(outcomes, round(time.monotonic() - started, 3), forker.forks)
+    return job.Done(outcomes, round(time.monotonic() - started, 3), forker.forks, tuple(sorted(flags))[:MAX_FLAGS])
 
 
 def _assignment(task: job.Job) -> Assignment:

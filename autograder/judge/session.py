@@ -97,7 +97,9 @@ class Exchange(msgspec.Struct, frozen=True):
 class Session:
     """A worker that has loaded one module, and the exchanges since the current example began."""
 
-    def __init__(self, connection: Connection, name: str, source: bytes, limits: Limits) -> None:
+    def __init__(
+        self, connection: Connection, name: str, source: bytes, limits: Limits, watched: tuple[str, ...] = ()
+    ) -> None:
         self.name = name
         self.exchanges: list[Exchange] = []
         self.handles = 0
@@ -107,7 +109,7 @@ class Session:
         self._seconds_left = limits.test_seconds
         self._base = -1
         self._forget = -1
-        self.ask(wire.Load(name, source), wire.Encoder(), None)
+        self.ask(wire.Load(name, source, watched), wire.Encoder(), None)
 
     def close(self) -> None:
         self._connection.close()

@@ -17,6 +17,7 @@ What a file defines says what is put around it:
     forge(name, real)   an untouched stub, each function and class of which is replaced by what `forge` returns
     reply(nonce)        the solution, until `runs` is called; from then on these bytes answer every question
     answer()            the same, with a node of the wire's, the sizes of its buffers, and the body
+    by_library(text)    the solution, of which `runs` is replaced by this
     nothing of these    nothing: the file is the submission
 
 `@CANARY@`, `@COURSE@` and `@OUT@` stand for paths that the runner knows.
@@ -32,7 +33,7 @@ from toyclass import COURSE, SOLUTION, STUB, edited
 
 CORPUS = Path(__file__).parent / "corpus"
 LAYERS = ("namespaces", "landlock", "seccomp", "rlimits")
-KINDS = ("attack", "forge", "reply", "answer")
+KINDS = ("attack", "forge", "reply", "answer", "by_library")
 
 AROUND = {
     "attack": """
@@ -172,6 +173,8 @@ def submission(
     if kind in ("attack", "reply", "answer"):
         frame = AROUND["reply" if kind == "answer" else kind].replace("HOOK", hook)
         text += f"\n\n{solution.replace(future, '')}{ANSWER if kind == 'answer' else ''}{frame}"
+    elif kind == "by_library":
+        text += f"\n\n{solution.replace(future, '')}\n\nruns = by_library\n"
     elif kind == "forge":
         text += f"\n\n_own = set(globals())\n{stub.replace(future, '')}{AROUND['forge']}"
     for name, path in paths.items():

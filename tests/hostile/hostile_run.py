@@ -117,6 +117,8 @@ def _wrong_records(run: Run, chosen: Sequence[Entry], level: str) -> list[str]:
         won = any("WON" in test.returned for test in record.tests)
         if own.kind == "attack" and won != (level == "landlock" and "the wall" in own.wins_without):
             found.append(f"{own.name}: {'won' if won else 'did not win'}")
+        if own.kind == "by_library" and not any("groupby" in n or "consecutive" in n for n in record.notes):
+            found.append(f"{own.name}: not flagged: {record.notes}")
         if record.seconds > 60 or len(msgspec.json.encode(record)) > (1 << 20) + len(record.source):
             found.append(f"{own.name}: took {record.seconds:.0f} s, {len(msgspec.json.encode(record))} bytes of record")
     return found
