@@ -177,6 +177,11 @@ def submission(
         text += f"\n\n{solution.replace(future, '')}\n\nruns = by_library\n"
     elif kind == "forge":
         text += f"\n\n_own = set(globals())\n{stub.replace(future, '')}{AROUND['forge']}"
+    return placed(text, paths)
+
+
+def placed(text: str, paths: dict[str, str]) -> str:
+    """The text with real paths in the place of their names."""
     for name, path in paths.items():
         text = text.replace(f"@{name}@", path)
     return text
@@ -187,4 +192,4 @@ HONEST = {
     "not begun": (STUB, 0),
     "one mistake": (edited(("return found", "return found[:-1]")), 40),
 }
-__all__ = ["CORPUS", "COURSE", "HONEST", "LAYERS", "Entry", "entries", "entry", "submission"]
+__all__ = ["CORPUS", "COURSE", "HONEST", "LAYERS", "Entry", "entries", "entry", "placed", "submission"]
