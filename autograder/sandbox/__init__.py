@@ -40,10 +40,14 @@ What each layer buys
 - *Landlock* (`landlock`): which files can be opened, whatever the mount table says. At level landlock it replaces the
   outer wall; what then still leaks is the existence, size and age of files (`stat`). Each worker has a directory of its
   own under the system's temporary one; its zygote looks a few times a second, and ends what fills it.
-- *System calls* (`seccomp`): an allow-list. No processes, no sockets, no passing of descriptors, no new kernel surface.
+- *System calls* (`seccomp`): an allow-list. No processes, no sockets, no passing of descriptors, no new kernel surface,
+  and nothing that changes a file without opening it, which Landlock would not notice.
 - *Limits* (`limits`): address space, data, CPU time, file size, open files, threads.
 - *Self-test* (`selftest`): before `Zygote.fileno` gives anything away, one worker tries what must fail. If anything
-  succeeds, `SandboxError`: nothing runs at a level that does not hold.
+  succeeds, `SandboxError`: nothing runs at a level that does not hold. Tests can leave a layer out (`Settings.has`), to
+  show what it is for; such a sandbox gets no further than this.
+
+What is promised to those who grade with it, and what is not, stands in `SECURITY.md` beside this file.
 
 Levels
 ------
