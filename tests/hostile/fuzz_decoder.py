@@ -1,4 +1,4 @@
-"""Mutants of replies, for the wire's decoder: `python fuzz_decoder.py 1000000` makes so many that get past MessagePack.
+"""Mutants of replies, for the wire's decoder: `python fuzz_decoder.py 1000000 SEED SECONDS` makes so many that get past MessagePack.
 
 A mutant is a reply with its structure changed: nodes replaced by other nodes, tags, dtypes, shapes, buffers, sizes and
 numbers by what a decoder may stumble on, parts repeated, swapped and left out, bodies cut and filled. Byte noise would
@@ -302,6 +302,7 @@ def fuzz(wanted: int, seconds: float, *, seed: int = 0, traced: int = 20_000) ->
 
 
 if __name__ == "__main__":
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    found = fuzz(wanted, 3600.0, seed=int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    defaults = ["1000000", "0", "3600"]
+    wanted, seed, seconds = map(int, [*sys.argv[1:], *defaults[len(sys.argv) - 1 :]])
+    found = fuzz(wanted, seconds, seed=seed)
     print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())

@@ -97,7 +97,7 @@ def victims(root: int) -> dict[str, list[int]]:
     return found
 
 
-def survive(kills: int, count: int, folder: Path, *, seed: int = 0, longest: float = 1.5) -> tuple[Counter[str], int]:
+def survive(kills: int, count: int, folder: Path, *, seed: int = 0, longest: float = 2.0) -> tuple[Counter[str], int]:
     """Grade `count` submissions under `kills` kills. What was killed how often, and how often the command was begun."""
     chance = random.Random(seed)
     handed_in, temporary = hand_in(folder / "handed in", count), folder / "temporary"
@@ -117,7 +117,9 @@ def survive(kills: int, count: int, folder: Path, *, seed: int = 0, longest: flo
             if killed.total() < kills:
                 time.sleep(chance.uniform(0.0, longest))
                 those = victims(program.pid)
-                kind = chance.choice(sorted(those))
+                # The orchestrator is always there, the others only once it is at work: each is to have its share.
+                kind = chance.choice(sorted(set(those) - {"orchestrator"}) or ["orchestrator"])
+                kind = "orchestrator" if chance.random() < 0.15 else kind
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(chance.choice(those[kind]), signal.SIGKILL)
                     killed[kind] += 1
@@ -152,5 +154,5 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory(dir="/var/tmp") as place:
         Path(place).chmod(0o755)
         began = time.monotonic()
-        print(*survive(int(sys.argv[1]), int(sys.argv[2]), Path(place), seed=int((*sys.argv, "0")[3])))
+        print(*survive(int(sys.argv[1]), int(sys.argv[2]), Path(place), seed=int([*sys.argv, "0"][3])))
         print(f"{time.monotonic() - began:.0f} s; left behind: {sorted((Path(place) / 'temporary').iterdir())}")

@@ -115,7 +115,7 @@ def test_kills_at_random_moments_change_no_record_and_leave_nothing(place: Path)
     inner = place / "kills"
     inner.mkdir()
     inner.chmod(0o755)
-    killed, _ = survive(20, CLASS, inner, longest=1.0)
+    killed, _ = survive(20, CLASS, inner)
     assert killed.total() >= 20
     for path in (inner / "temporary").iterdir():
         os.utime(path, (0, 0))
