@@ -1,4 +1,4 @@
-"""Mutants of replies, for the wire's decoder: `python fuzz_decoder.py 1000000 SEED SECONDS` makes so many that get past MessagePack.
+"""Mutants of replies for the wire's decoder: `python fuzz_decoder.py 1000000 SEED SECONDS` makes so many replies.
 
 A mutant is a reply with its structure changed: nodes replaced by other nodes, tags, dtypes, shapes, buffers, sizes and
 numbers by what a decoder may stumble on, parts repeated, swapped and left out, bodies cut and filled. Byte noise would

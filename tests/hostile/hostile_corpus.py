@@ -112,6 +112,7 @@ def runs(*args, **kwargs):
 """,
 }
 ANSWER = "\n\ndef reply(nonce):\n    return framed(nonce, *answer())\n"
+FUTURE = "from __future__ import annotations\n"
 HOOK = "Tape.read"  # asked by one test alone
 
 
@@ -169,15 +170,21 @@ def submission(
 ) -> str:
     """What is handed in for an entry. `paths` says what the names between two @ stand for."""
     text, kind = own.text, own.kind
-    future = "from __future__ import annotations\n"
+    if kind != "whole":
+        text = early(text)
     if kind in ("attack", "reply", "answer"):
         frame = AROUND["reply" if kind == "answer" else kind].replace("HOOK", hook)
-        text += f"\n\n{solution.replace(future, '')}{ANSWER if kind == 'answer' else ''}{frame}"
+        text += f"\n\n{solution.replace(FUTURE, '')}{ANSWER if kind == 'answer' else ''}{frame}"
     elif kind == "by_library":
-        text += f"\n\n{solution.replace(future, '')}\n\nruns = by_library\n"
+        text += f"\n\n{solution.replace(FUTURE, '')}\n\nruns = by_library\n"
     elif kind == "forge":
-        text += f"\n\n_own = set(globals())\n{stub.replace(future, '')}{AROUND['forge']}"
+        text += f"\n\n_own = set(globals())\n{stub.replace(FUTURE, '')}{AROUND['forge']}"
     return placed(text, paths)
+
+
+def early(text: str) -> str:
+    """The file with the solution's future import on its first line, a comment, so that every line keeps its number."""
+    return f"{FUTURE.strip()}  {text}"
 
 
 def placed(text: str, paths: dict[str, str]) -> str:
@@ -192,4 +199,16 @@ HONEST = {
     "not begun": (STUB, 0),
     "one mistake": (edited(("return found", "return found[:-1]")), 40),
 }
-__all__ = ["CORPUS", "COURSE", "HONEST", "LAYERS", "Entry", "entries", "entry", "placed", "submission"]
+__all__ = [
+    "CORPUS",
+    "COURSE",
+    "FUTURE",
+    "HONEST",
+    "LAYERS",
+    "Entry",
+    "early",
+    "entries",
+    "entry",
+    "placed",
+    "submission",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hostile_corpus import HONEST, entries, placed, submission
+from hostile_corpus import FUTURE, HONEST, early, entries, placed, submission
 from hostile_machine import canary
 from toyclass import COURSE
 
@@ -22,7 +22,6 @@ agrees_with_everything aborts answers_nan asks_the_machines_name calls_the_32_bi
 reads_a_file_by_its_path sends_a_key_twice speaks_unasked takes_too_much_memory writes_results
 """
 TESTS = ("test_finds_every_run", "test_a_tape_reads_as_what_was_written")
-FUTURE = "from __future__ import annotations\n"
 # What a function earns that raises, or that returns its argument: no more than honest code that does the same.
 HONESTLY = {"claims_every_exception", "hands_back_its_input", "answers_itself", "spoils_its_input"}
 
@@ -73,7 +72,7 @@ def test_attention_is_neither_read_nor_forged() -> None:
                 tasks.append(Task(own.name, Job("attention", source.encode(), b"seed", diagnose=False, shrink=False)))
             elif own.kind == "attack" and own.security_class <= 14:
                 # Made while a stub is imported, which cannot be imported if it won.
-                source = placed(f"{own.text}\n\n{untouched.replace(FUTURE, '')}{AT_IMPORT}", paths)
+                source = placed(f"{early(own.text)}\n\n{untouched.replace(FUTURE, '')}{AT_IMPORT}", paths)
                 job = Job(
                     "attention", source.encode(), b"seed", only=("test_extreme_inputs_stay_finite",), diagnose=False
                 )
