@@ -183,7 +183,7 @@ def open_course(folder: Path | None = None) -> Course:
 def _assignment(name: str, root: Path, suites: Path) -> Assignment:
     folder = root / "assignments" / name
     declared = _read(folder / "assignment.toml", AssignmentFile)
-    names = [part.name for part in (*declared.parts, *declared.questions)]
+    names = [part.name for part in declared.parts] + [question.name for question in declared.questions]
     if len(set(names)) < len(names):
         raise CourseError(f"{folder / 'assignment.toml'}: two parts or questions have the same name")
     for position, part in enumerate(declared.parts):

@@ -50,7 +50,7 @@ def ci(
     if record.grader_error:
         typer.echo(f"::error title=Grader error::{workflow(record.grader_error.strip()[-1500:])}")
         raise typer.Exit(3)
-    for line in told.annotations(record, _relative(file), own.feedback.detail):
+    for line in told.error_commands(record, _relative(file), own.feedback.detail):
         typer.echo(line)
     for line in told.notices(record):
         typer.echo(line)

@@ -24,7 +24,7 @@ MAX_OUTPUT = 500  # characters of one test that the reporter keeps
 MAX_MESSAGE = 1500
 
 
-def annotations(record: Record, file: str, detail: str) -> Iterator[str]:
+def error_commands(record: Record, file: str, detail: str) -> Iterator[str]:
     """A `::error` for each lost property, at the lines of the function that failed: the costliest first."""
     if record.problem:
         yield f"::error title={workflow_property('Nothing to grade')}::{workflow(record.problem)}"

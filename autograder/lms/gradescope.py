@@ -226,7 +226,8 @@ def requirements() -> str:
 def _pack(target: Path, texts: dict[str, str], copies: dict[str, Path]) -> None:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in sorted({**copies, **texts}.items()):
+        everything: dict[str, str | Path] = {**copies, **texts}
+        for name, content in sorted(everything.items()):
             info = zipfile.ZipInfo(name)
             mode = 0o755 if name in ("setup.sh", "run_autograder") else 0o600 if name == "course_key" else 0o644
             info.external_attr = (0o100000 | mode) << 16

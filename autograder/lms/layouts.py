@@ -145,9 +145,9 @@ def _gradescope(path: Path, entries: dict[str, bool], assignment: Assignment) ->
 
 
 def _metadata(path: Path) -> dict[str, dict[str, Any]]:
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
-    class Plain(yaml.SafeLoader):
+    class Plain(yaml.SafeLoader):  # type: ignore[misc]
         """Leaves all values as text."""
 
         yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}

@@ -19,8 +19,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "lms")]
 
-import nbgraders
-from toyclass import COURSE, SOLUTION
+import nbgraders  # noqa: E402
+from toyclass import COURSE, SOLUTION  # noqa: E402
 
 IN_KERNEL = """
 import sys

@@ -28,7 +28,7 @@ def lines_of(text: str) -> list[str]:
 @pytest.mark.parametrize("text", payloads.ALL)
 def test_every_annotation_is_one_command_whatever_a_submission_says(text: str) -> None:
     for record in fake.everywhere(text):
-        for line in ci.annotations(record, "toy.py", "counterexamples"):
+        for line in ci.error_commands(record, "toy.py", "counterexamples"):
             assert len(lines_of(line)) == 1
             assert COMMAND.fullmatch(line), line
             assert "##[" not in line
@@ -48,22 +48,22 @@ def test_a_summary_links_to_nothing_and_runs_nothing(text: str) -> None:
 
 def test_annotations_name_the_lines_of_the_function_that_failed() -> None:
     record = fake.record("ada", tests=[fake.failed("scaled_dot_product_attention")])
-    (line,) = ci.annotations(record, "src/attention.py", "counterexamples")
+    (line,) = ci.error_commands(record, "src/attention.py", "counterexamples")
     assert line.startswith("::error file=src/attention.py,line=22,endLine=28,title=Scaled dot-product attention::")
     assert "Likely cause: Scores are divided by d_k" in line
 
 
 def test_ten_annotations_are_shown_and_the_costliest_come_first() -> None:
     tests = [fake.failed("softmax", test=f"t{n}", points=n) for n in range(14)]
-    found = list(ci.annotations(fake.record("ada", tests=tests), "a.py", "scores"))
+    found = list(ci.error_commands(fake.record("ada", tests=tests), "a.py", "scores"))
     assert len(found) == 10
     assert found[0].endswith("13 points")
 
 
 def test_the_course_decides_how_much_is_told() -> None:
     record = fake.record("ada", tests=[fake.failed("softmax")])
-    assert "returned" in "".join(ci.annotations(record, "a.py", "counterexamples"))
-    assert "returned" not in "".join(ci.annotations(record, "a.py", "reasons"))
+    assert "returned" in "".join(ci.error_commands(record, "a.py", "counterexamples"))
+    assert "returned" not in "".join(ci.error_commands(record, "a.py", "reasons"))
     assert "wrong values" not in ci.summary(record, "scores")
 
 

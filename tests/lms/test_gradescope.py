@@ -173,7 +173,9 @@ def test_the_zip_has_its_files_at_the_root_and_everything_pinned(tmp_path: Path)
 FAKE_PYTHON = """\
 #!/usr/bin/env bash
 if [ "$1 $2" = "-m venv" ]; then
-    "{python}" -m venv "$3" && echo "{packages}" > "$3/lib/python{version}/site-packages/here.pth"
+    "{python}" -m venv "$3"
+    rm -rf "$3"/lib/python{version}/site-packages/setuptools*
+    echo "{packages}" > "$3/lib/python{version}/site-packages/here.pth"
 else
     exec "{python}" "$@"
 fi

@@ -16,7 +16,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class SafeCsv(ExportPlugin):
+class SafeCsv(ExportPlugin):  # type: ignore[misc]
     """nbgrader's own columns, quoted; and whether a person still has something to grade."""
 
     def export(self, gradebook: Gradebook) -> None:

@@ -19,7 +19,7 @@ from autograder.course import Policy, open_course
 DAY_SECONDS = 86400
 
 
-class CoursePenalty(LateSubmissionPlugin):
+class CoursePenalty(LateSubmissionPlugin):  # type: ignore[misc]
     """Takes off what the course's policy says."""
 
     course = Unicode("", help="Folder of another course than the packaged one.").tag(config=True)

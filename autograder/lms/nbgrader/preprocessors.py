@@ -6,11 +6,11 @@ import base64
 import binascii
 import glob
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nbformat import NotebookNode
-from nbformat.v4 import new_output
+from nbformat import NotebookNode, v4
 from nbgrader import utils
 from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
@@ -27,6 +27,8 @@ from autograder.lms.nbgrader import notebook
 from autograder.records import Record, Store
 
 Resources = dict[str, Any]
+new_output: Callable[..., NotebookNode] = v4.new_output  # nbformat does not say its types
+new_metadata: Callable[..., NotebookNode] = NotebookNode
 THEIRS = "[the student's own output, as it was handed in: it was not made again]\n"
 MAX_OUTPUT = 20_000  # characters of one text
 MAX_PICTURE = 4 * 1024 * 1024  # characters of base64
@@ -39,7 +41,7 @@ class GradingError(Exception):
     """This submission has no score yet: nbgrader says so, and its next run tries again."""
 
 
-class OwnCells(NbGraderPreprocessor):
+class OwnCells(NbGraderPreprocessor):  # type: ignore[misc]
     """Gives every graded cell the metadata that the database has for it, and takes nbgrader's from all others."""
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
@@ -61,11 +63,11 @@ class OwnCells(NbGraderPreprocessor):
             claimed = cell.metadata.pop("nbgrader", None)
             name = claimed.get("grade_id") if isinstance(claimed, dict) else None
             if isinstance(name, str) and name in known:
-                cell.metadata["nbgrader"] = NotebookNode(known.pop(name))
+                cell.metadata["nbgrader"] = new_metadata(known.pop(name))
         return nb, resources
 
 
-class KeepOutputs(NbGraderPreprocessor):
+class KeepOutputs(NbGraderPreprocessor):  # type: ignore[misc]
     """Clears the cells that are graded by outputs, and keeps texts and pictures of all others, marked as theirs."""
 
     def preprocess_cell(self, cell: NotebookNode, resources: Resources, index: int) -> tuple[NotebookNode, Resources]:
@@ -119,7 +121,7 @@ def _joined(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-class Grade(NbGraderPreprocessor):
+class Grade(NbGraderPreprocessor):  # type: ignore[misc]
     """Has the submitted file graded in our judge and writes the points of each part into its cell."""
 
     course = Unicode("", help="Folder of another course than the packaged one.").tag(config=True)
@@ -167,7 +169,8 @@ class Grade(NbGraderPreprocessor):
         store = Store(Path(self.out) if self.out else Path(coursedir.root) / "autograder")
         options = batch.Options(
             key=choices.key(Path(self.key_file) if self.key_file else None), level=choices.level(self.unsafe_allow),
-            jobs=self.jobs, isolation=self.isolation, course_folder=choices.folder(self._course_folder),
+            jobs=self.jobs, isolation=choices.isolation(self.isolation),
+            course_folder=choices.folder(self._course_folder),
         )  # fmt: skip
 
         def graded(folders: dict[str, Path]) -> batch.Batch:
@@ -236,7 +239,7 @@ def _write(cell: NotebookNode, assignment: Assignment, record: Record, detail: s
     ]
 
 
-class OwnKernel(Execute):
+class OwnKernel(Execute):  # type: ignore[misc]
     """nbgrader's own kernel for an instructor's own cells; it runs the whole notebook but the parts."""
 
     def preprocess_cell(self, cell: NotebookNode, resources: Resources, index: int) -> tuple[NotebookNode, Resources]:
