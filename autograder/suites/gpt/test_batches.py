@@ -21,7 +21,7 @@ def streams(draw: st.DrawFn) -> tuple[torch.Tensor, int]:
 
 
 @part("batches", points=2)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(streams())
 def test_targets_are_the_inputs_one_token_later(gpt, case):
     """Window i holds the tokens from i * T on as inputs, and as targets the same window one token later in the
@@ -34,7 +34,7 @@ def test_targets_are_the_inputs_one_token_later(gpt, case):
 
 
 @part("batches", points=1)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.integers(1, 5), st.integers(1, 5), st.data())
 def test_the_last_window_is_not_lost(gpt, t, m, data):
     """A stream of m * T + 1 tokens has m windows, in which every token but the first is a target exactly once."""
@@ -45,7 +45,7 @@ def test_the_last_window_is_not_lost(gpt, t, m, data):
 
 
 @part("batches", points=1)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.sampled_from(["uint16", "int32", "int64", "torch.int64", "torch.int32"]),
     st.integers(1, 5), st.integers(1, 4), st.integers(0, 6), draws.seeds(),
@@ -85,7 +85,7 @@ def test_every_start_is_equally_likely(gpt):
 
 
 @part("batches", points=1)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(draws.seeds())
 def test_the_generator_decides_the_batch(gpt, seed):
     """The state of the generator decides the batch, and drawing moves it on: the next batch is another one."""

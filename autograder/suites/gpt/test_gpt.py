@@ -11,7 +11,7 @@ from autograder.suites.gpt.strategies import configs, gpt_shapes, logits_of, mod
 
 
 @part("GPT", points=3)
-@settings(max_examples=25)
+@settings(max_examples=18)
 @given(models_and_ids())
 def test_logits_match_the_definition(gpt, case):
     """Logits are those of embeddings, positions, all blocks, the last norm and the tied head."""
@@ -21,7 +21,7 @@ def test_logits_match_the_definition(gpt, case):
 
 
 @part("GPT", points=2)
-@settings(max_examples=25)
+@settings(max_examples=18)
 @given(models_and_ids(min_t=2), st.data())
 def test_a_later_token_never_changes_earlier_logits(gpt, case, data):
     """Logits before token t stay as they are when later tokens change or are cut off."""
@@ -38,7 +38,7 @@ def test_a_later_token_never_changes_earlier_logits(gpt, case, data):
 
 
 @part("GPT", points=1)
-@settings(max_examples=25)
+@settings(max_examples=18)
 @given(models_and_ids(), st.data())
 def test_positions_can_be_given(gpt, case, data):
     """`position_ids` says where each token of each row stands."""
@@ -61,7 +61,7 @@ def test_a_text_longer_than_the_context_is_refused(gpt, config, seed):
 
 
 @part("GPT", points=1)
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(models_and_ids())
 def test_the_head_is_the_token_embedding(gpt, case):
     """There are no parameters besides those of the handout, and the embedding learns from both ends of the model."""
@@ -78,7 +78,7 @@ def test_the_head_is_the_token_embedding(gpt, case):
 
 
 @part("GPT", points=1)
-@settings(max_examples=25)
+@settings(max_examples=18)
 @given(models_and_ids(max_b=1), st.data())
 def test_left_padding_changes_nothing(gpt, case, data):
     """A text behind padding, with a mask and its own positions, has the logits that it has alone."""

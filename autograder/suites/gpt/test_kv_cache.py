@@ -106,7 +106,7 @@ def in_pieces(model: Any, cache: Any, ids: Tensor, pieces: list[int], **options:
 
 
 @part("KVCache", points=2)
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(models_and_ids(min_t=2), st.data())
 def test_any_split_gives_the_same_logits(gpt, case, data):
     """A text fed in pieces of any lengths, one token at a time or all at once, has the logits that it has without a
@@ -122,7 +122,7 @@ def test_any_split_gives_the_same_logits(gpt, case, data):
 
 
 @part("KVCache", points=2)
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(models_and_ids(min_t=4), st.data())
 def test_a_piece_of_several_tokens_is_masked(gpt, case, data):
     """Behind a cache, a piece of several tokens sees the cache and itself, and none of its tokens sees a later one."""
@@ -153,7 +153,7 @@ def test_padding_stays_hidden_behind_a_cache(gpt, case, data):
 
 
 @part("KVCache", points=1)
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(models_and_ids(min_t=2), st.data())
 def test_cached_tokens_count_towards_the_context(gpt, case, data):
     """Cached and new tokens together fill the context exactly; one more raises ValueError."""
@@ -171,7 +171,7 @@ def test_cached_tokens_count_towards_the_context(gpt, case, data):
 
 
 @part("KVCache", points=1)
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(models_and_ids(min_t=2), st.data())
 def test_a_second_text_sees_nothing_of_the_first(gpt, case, data):
     """After reset, and after a cut with truncate, logits depend on the tokens that are left and on nothing older."""

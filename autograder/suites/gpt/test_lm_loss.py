@@ -46,7 +46,7 @@ def logits_and_targets(
 
 
 @part("lm_loss", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(logits_and_targets(half=True))
 def test_loss_is_the_mean_of_minus_log_p(gpt, case):
     """lm_loss is the mean of -ln p(target) over all targets; logits of half precision give float32."""
@@ -55,7 +55,7 @@ def test_loss_is_the_mean_of_minus_log_p(gpt, case):
 
 
 @part("lm_loss", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.data(), st.sampled_from([-100, -1, -1, 0]))
 def test_ignored_targets_do_not_count(gpt, data, ignore_index):
     """A target that is `ignore_index` counts neither in the sum nor in the mean, and its logits have no gradient."""
@@ -86,7 +86,7 @@ def test_nothing_to_predict_costs_nothing(gpt, batch, t, v, dtype, seed):
 
 
 @part("lm_loss", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.data())
 def test_large_logits_stay_finite(gpt, data):
     """Logits of 10,000 give a finite loss, and a number added to all logits of a position changes nothing."""
@@ -113,7 +113,7 @@ def test_probabilities_of_all_texts_sum_to_one(gpt, logits, n):
 
 
 @part("lm_loss", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.floats(0, 500), st.integers(1, 100))
 def test_perplexity_is_the_exponential_of_the_mean(gpt, nll, n):
     """perplexity is exp(total / tokens); a uniform guess among V has perplexity V; without a token it raises
@@ -126,7 +126,7 @@ def test_perplexity_is_the_exponential_of_the_mean(gpt, nll, n):
 
 
 @part("lm_loss", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.floats(0, 1e6), st.integers(1, 10**6))
 def test_bits_per_byte_are_nats_by_ln_2(gpt, nll, n):
     """bits_per_byte is total / (bytes ln 2); guessing bytes uniformly costs 8 bits; without a byte it raises

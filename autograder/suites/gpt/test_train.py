@@ -46,7 +46,7 @@ def by_torch(
 
 
 @part("train", points=2)
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(st.data(), draws.seeds())
 def test_each_step_is_what_its_parts_say(gpt, data, seed):
     """A step is a gradient of lm_loss, clipping, the scheduled rate counted from 1, and AdamW that decays matrices
