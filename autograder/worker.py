@@ -33,6 +33,8 @@ class Answerer:
     """Answers questions about one student's module."""
 
     def __init__(self) -> None:
+        default = torch.get_default_device()
+        self._device = None if default.type == "cpu" else default
         self._module: types.ModuleType | None = None
         self._source: list[str] = []
         self._handles: dict[int, Any] = {}
@@ -46,7 +48,7 @@ class Answerer:
         encoder = wire.Encoder(self._opaque)
         outcome: wire.Answer | wire.Raised | wire.Unsendable | wire.Missing
         try:
-            decoder = wire.Decoder(question.sizes, body, self._resolve)
+            decoder = wire.Decoder(question.sizes, body, self._resolve, self._device)
             result = self._perform(question.operation, decoder)
             outcome = wire.Answer(result if isinstance(result, TargetNode) else encoder.node(result))
         except _Unnamed as error:
@@ -141,7 +143,7 @@ class Answerer:
             return self._find(node)
         if isinstance(node, wire.SeedNode):
             if node.library == "torch":
-                return torch.Generator().manual_seed(node.seed)
+                return torch.Generator(self._device or "cpu").manual_seed(node.seed)
             return random.Random(node.seed)
         if isinstance(node, wire.GivenNode):
             module, _, path = node.name.partition(".")

@@ -47,9 +47,13 @@ What each layer buys
 
 Levels
 ------
-`full` is all of it. `landlock` needs no namespaces, so it works in ordinary containers and on Slurm nodes. `subprocess`
-contains nothing and is for one's own code only: `start_here` forks from the process that asks, and where there is no
-fork, an interpreter is started for each worker and spoken to through pipes.
+`full` is all of it. `landlock` needs no namespaces, so it works in ordinary containers and on Slurm nodes. `gpu` is
+landlock without the filter on system calls and without a bound on memory, and with NVIDIA's devices, /proc and /sys: a
+driver needs all that. What holds is that hidden files cannot be read; the driver's own holes, other users' processes
+and the network are open, so it is asked for twice, and for one submission at a time on a machine without secrets. The
+zygote never touches the device: CUDA does not survive a fork. `subprocess` contains nothing and is for one's own code
+only: `start_here` forks from the process that asks, and where there is no fork, an interpreter is started for each
+worker and spoken to through pipes.
 `isolation="fresh"` starts an interpreter for each worker under the same lock-down, as a cross-check: own memory layout,
 nothing shared.
 

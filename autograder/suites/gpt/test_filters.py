@@ -118,9 +118,15 @@ def test_filters_leave_their_input_alone(gpt, logits, data):
         ("top_k_filter", 2),
         ("top_p_filter", 0.45),
     ):
-        if name == "top_p_filter":
-            [nucleus(row, value) for row in logits]
+        kept = {
+            "top_k_filter": [ranking(row)[:2] for row in logits],
+            "top_p_filter": [nucleus(row, 0.45) for row in logits],
+            "apply_temperature": [ranking(row)[: None if value else 1] for row in logits],
+        }[name]
+        values = logits / value if value == 0.7 else torch.zeros_like(logits) if value == 0.0 else logits
+        expected = keep(values, kept)
         function = getattr(gpt, name)
         result, after, _ = gpt.echo(function, logits, value)
         checks.equal(after[0], logits)
-        checks.close(function(logits[:, order], value), result[:, order], rtol=1e-6)
+        checks.close(result, expected, rtol=1e-6)
+        checks.close(function(logits[:, order], value), expected[:, order], rtol=1e-6)

@@ -27,7 +27,7 @@ def alone(weights: Any, config: Config, prompts: list[list[int]], n: int, eos_id
 
 
 @part("generate_batch", points=2)
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(prompt_batches(), st.booleans())
 def test_each_row_is_what_its_prompt_gives_alone(gpt, case, use_cache):
     """Greedy, every prompt of a batch gets the tokens that it gets alone, with the cache and without."""

@@ -49,6 +49,9 @@ def test_warm_up_then_half_a_cosine(gpt, schedule):
 @given(schedules(), st.integers(1, 50))
 def test_the_rate_stays_at_its_minimum(gpt, schedule, later):
     """After total_steps the rate is min_lr for ever."""
+    if schedule["warmup_steps"] < schedule["total_steps"]:
+        top = gpt.cosine_schedule(schedule["warmup_steps"], **schedule)
+        checks.close(top, schedule["max_lr"], rtol=1e-9)  # so that a constant is no schedule
     rate = gpt.cosine_schedule(schedule["total_steps"] + later, **schedule)
     checks.close(rate, schedule["min_lr"], rtol=1e-9, atol=1e-12)
 

@@ -119,6 +119,7 @@ def test_dropout_falls_on_what_a_branch_adds(gpt, seed):
     is."""
     config: Config = {
         "vocab_size": 3, "context_length": 8, "d_model": 8, "n_heads": 2, "n_layers": 1, "dropout": 0.5,
+        "activation": "swiglu",
     }  # fmt: skip
     weights = weights_of(block_shapes(config), seed)
     x = normal((4, 8, 8), seed)
