@@ -956,7 +956,7 @@ TEXT_TO_TEXT = [
     Bug(
         "premise_for_hypothesis", part="text_to_text", killed_by=_TWO_TEXTS,
         edit=("mnli hypothesis: {example['hypothesis']} premise: {example['premise']}", "mnli hypothesis: {example['premise']} premise: {example['hypothesis']}"),
-        hint="Premise and hypothesis are swapped: what follows from what?",
+        hint="Premise and hypothesis are swapped: the hypothesis comes first.",
     ),
     Bug(
         "scores_are_not_rounded", part="text_to_text", killed_by=_TWO_TEXTS,
