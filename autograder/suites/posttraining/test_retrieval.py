@@ -20,7 +20,8 @@ from autograder.suites.posttraining.strategies import (
     ranked,
 )
 
-BM25, CITE = "bm25", "citations"
+BM25 = "bm25"
+CITE = "citations"
 
 
 def scores_agree(returned: torch.Tensor, expected: list[float]) -> None:
