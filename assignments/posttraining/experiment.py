@@ -45,8 +45,8 @@ class Size(NamedTuple):
     n_votes: int  # samples of the scratchpad model
 
 
-FULL = Size(1400, 64, 64, 3, 7, 40, 150, 15)
-QUICK = Size(40, 32, 32, 2, 2, 10, 20, 3)
+FULL = Size(1200, 64, 64, 3, 8, 40, 150, 15)
+QUICK = Size(150, 32, 48, 2, 3, 10, 20, 3)
 
 
 # --- problems and what the assistant says -----------------------------------------------------------------------------
