@@ -253,7 +253,7 @@ def plot(path: Path, curves, by_operation, voted, row) -> None:
     for style, colour in STYLES.items():
         axes[0, 0].plot(*zip((0, 0.0), *curves[style]), marker="o", color=colour, label=style)
     axes[0, 0].set(title="Accuracy while it learns", xlabel="problems seen", ylim=(0, 1.02))
-    axes[0, 0].legend(loc="center right")
+    axes[0, 0].legend(loc="upper left", bbox_to_anchor=(0.15, 0.9))
     width = 0.26
     for i, (style, colour) in enumerate(STYLES.items()):
         places = [place + (i - 1) * width for place in range(len(OPERATIONS))]
@@ -264,10 +264,11 @@ def plot(path: Path, curves, by_operation, voted, row) -> None:
     axes[0, 1].set(title="On problems that were never trained on", ylim=(0, 1.08))
     plot_row(axes[1, 0], *row)
     axes[1, 1].plot(list(voted), list(voted.values()), marker="o", color=BLUE)
-    axes[1, 1].set(title="Products: scratchpads vote", xlabel="samples that vote", ylim=(0, 1.02))
+    low, high = max(min(voted.values()) - 0.1, 0), min(max(voted.values()) + 0.1, 1)
+    axes[1, 1].set(title="Products: scratchpads vote", xlabel="samples that vote", ylim=(low, high))
     axes[1, 1].set_xticks(list(voted))
     for axis in (axes[0, 0], axes[0, 1], axes[1, 1]):
-        axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axis.grid(axis="y")
         axis.set_axisbelow(True)
     save(figure, path)
