@@ -45,8 +45,8 @@ class Size(NamedTuple):
     n_votes: int  # samples of the scratchpad model
 
 
-FULL = Size(1400, 64, 64, 3, 7, 40, 150, 15)
-QUICK = Size(40, 32, 32, 2, 2, 10, 20, 3)
+FULL = Size(1200, 64, 64, 3, 8, 40, 150, 15)
+QUICK = Size(150, 32, 48, 2, 3, 10, 20, 3)
 
 
 # --- problems and what the assistant says -----------------------------------------------------------------------------
@@ -233,17 +233,19 @@ def votes(posttraining, tokenizer, model, problems, size: Size, options: Options
 
 
 def plot_row(axis: Axes, posttraining: ModuleType, tokenizer: Pieces, problems: list[Problem]) -> None:
-    """One packed row: who may attend to whom, and which tokens are learned."""
-    batch = packed_batch(posttraining, tokenizer, [conversation("scratchpad", p) for p in problems], "cpu")
-    _, position_ids, mask, labels = (x[0] for x in batch)
-    axis.imshow(mask[0], cmap="Blues", vmin=0, vmax=1.6)
-    learned = (labels != -100).nonzero().flatten()
+    """One packed row: who may attend to whom, and above it which tokens are learned."""
+    conversations = [conversation("scratchpad", p) for p in problems]
+    _, position_ids, _, labels = packed_batch(posttraining, tokenizer, conversations, "cpu")
+    rendered = [posttraining.render_chat_ids(messages, tokenizer)[0] for messages in conversations]
+    segment_ids = posttraining.pack_sequences(rendered, ROW)[2][:1]
+    axis.imshow(posttraining.block_causal_mask(segment_ids)[0], cmap="Blues", vmin=0, vmax=1.6)
+    learned = (labels[0] != -100).nonzero().flatten()
     axis.plot(learned, [-3] * len(learned), "|", color=ORANGE, markersize=6, clip_on=False)
-    starts = (position_ids == 0).nonzero().flatten().tolist()
-    for start in starts[1:]:
+    for start in ((position_ids[0] == 0) & (segment_ids[0] > 1)).nonzero().flatten().tolist():
         axis.axhline(start - 0.5, color=GREY, linewidth=0.5)
         axis.axvline(start - 0.5, color=GREY, linewidth=0.5)
-    axis.set(xlabel="key", ylabel="query", xlim=(-0.5, ROW - 0.5), ylim=(ROW - 0.5, -6))
+    axis.set(title="A packed row: who sees whom", ylabel="query", xlim=(-0.5, ROW - 0.5), ylim=(ROW - 0.5, -6))
+    axis.set_xlabel("key (orange: what is learned from there)")
 
 
 def plot(path: Path, curves, by_operation, voted, row) -> None:
@@ -251,7 +253,7 @@ def plot(path: Path, curves, by_operation, voted, row) -> None:
     for style, colour in STYLES.items():
         axes[0, 0].plot(*zip((0, 0.0), *curves[style]), marker="o", color=colour, label=style)
     axes[0, 0].set(title="Accuracy while it learns", xlabel="problems seen", ylim=(0, 1.02))
-    axes[0, 0].legend(loc="center right")
+    axes[0, 0].legend(loc="upper left", bbox_to_anchor=(0.15, 0.9))
     width = 0.26
     for i, (style, colour) in enumerate(STYLES.items()):
         places = [place + (i - 1) * width for place in range(len(OPERATIONS))]
@@ -261,12 +263,12 @@ def plot(path: Path, curves, by_operation, voted, row) -> None:
     axes[0, 1].set_xticks(range(3), ["sums", "differences", "products"])
     axes[0, 1].set(title="On problems that were never trained on", ylim=(0, 1.08))
     plot_row(axes[1, 0], *row)
-    axes[1, 0].set_title("A packed row: who sees whom (orange: what is learned)")
     axes[1, 1].plot(list(voted), list(voted.values()), marker="o", color=BLUE)
-    axes[1, 1].set(title="Products: samples of the scratchpad vote", xlabel="samples that vote")
+    low, high = max(min(voted.values()) - 0.1, 0), min(max(voted.values()) + 0.1, 1)
+    axes[1, 1].set(title="Products: scratchpads vote", xlabel="samples that vote", ylim=(low, high))
     axes[1, 1].set_xticks(list(voted))
     for axis in (axes[0, 0], axes[0, 1], axes[1, 1]):
-        axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axis.grid(axis="y")
         axis.set_axisbelow(True)
     save(figure, path)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from autograder.judge import checks, part
 from autograder.suites.posttraining.strategies import majority, numbers_in, text_of
 
-EXTRACT, VOTE = "extract_answer", "self_consistency"
+EXTRACT = "extract_answer"
+VOTE = "self_consistency"
 
 
 def last(text: str) -> str | None:

@@ -18,7 +18,8 @@ from autograder.suites.posttraining.strategies import (
     written,
 )
 
-PARSE, EXECUTE = "parse_calls", "execute_calls"
+PARSE = "parse_calls"
+EXECUTE = "execute_calls"
 
 
 @part(PARSE, points=1)

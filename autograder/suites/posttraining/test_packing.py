@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from autograder.judge import checks, draws, part, raises
 from autograder.suites.posttraining.strategies import allowed, packed, segments, sequences
 
-PACK, MASK = "pack_sequences", "block_causal_mask"
+PACK = "pack_sequences"
+MASK = "block_causal_mask"
 LENGTHS = st.integers(2, 10)
 
 

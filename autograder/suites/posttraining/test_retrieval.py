@@ -20,7 +20,8 @@ from autograder.suites.posttraining.strategies import (
     ranked,
 )
 
-BM25, CITE = "bm25", "citations"
+BM25 = "bm25"
+CITE = "citations"
 
 
 def scores_agree(returned: torch.Tensor, expected: list[float]) -> None:
@@ -138,8 +139,12 @@ def test_below_the_threshold_it_abstains(posttraining, case, confidence, answer)
 
 @part(CITE, points=1)
 @settings(max_examples=100)
-@given(readings(min_size=3), st.integers(1, 4))
-def test_every_citation_holds_the_answer(posttraining, case, k):
+@given(
+    readings(min_size=3),
+    st.integers(1, 4),
+    st.permutations(["tea 1815", "tea 1815 in the", "tea in", "tea x 1815", "tea 1815 hot x ada"]),
+)
+def test_every_citation_holds_the_answer(posttraining, case, k, holders):
     """Cited are the retrieved documents that hold the answer, all of them and no others, by their numbers from 1, in
     ascending order.
     """
@@ -147,6 +152,9 @@ def test_every_citation_holds_the_answer(posttraining, case, k):
     sure = {text: (next((w for w in ("1815", "ada", "the") if holds(text, w)), "x"), 1.0) for text in answers}
     found = posttraining.answer_with_citations(question, texts, reader_of(posttraining, sure), 0.5, k=k)
     checks.equal(found, cited(question, texts, sure, 0.5, k))
+    sure = {text: ("1815", 1.0) for text in holders}
+    found = posttraining.answer_with_citations("tea", holders, reader_of(posttraining, sure), 0.5, k=k)
+    checks.equal(found, cited("tea", holders, sure, 0.5, k))
 
 
 @part(CITE, points=1)
