@@ -272,8 +272,8 @@ def fit_chinchilla(
         inits = inits[huber_lse_objective(inits, N, D, L, delta)[0].argsort()[:64]]
     model = partial(chinchilla_log_loss, N=N, D=D)
     theta, value = minimise(model, inits.double(), L.log(), delta=delta, steps=200)
-    a, b, e, alpha, beta = theta[value.argmin()].tolist()
-    return ScalingFit(math.exp(a), math.exp(b), math.exp(e), alpha, beta)
+    a, b, e, alpha, beta = theta[value.argmin()].unbind()
+    return ScalingFit(a.exp().item(), b.exp().item(), e.exp().item(), alpha.item(), beta.item())
     ### END SOLUTION
 
 
@@ -304,8 +304,8 @@ def fit_kaplan(
     starts = torch.stack((p + rho * log_n.mean() + level, q + log_d.mean() + level, rho, s), dim=-1)
     _, value = minimise(model, starts, target, delta=delta, steps=0)
     theta, value = minimise(model, starts[value.argsort()[:32]], target, delta=delta, steps=200)
-    p, q, rho, s = theta[value.argmin()].tolist()
-    return KaplanFit(math.exp(p / rho), math.exp(q), rho * s, s)
+    p, q, rho, s = theta[value.argmin()].unbind()
+    return KaplanFit((p / rho).exp().item(), q.exp().item(), (rho * s).item(), s.item())
     ### END SOLUTION
 
 
