@@ -209,7 +209,7 @@ def test_other_splits_are_worse(scaling, log_C):
 
 @part("isoflop_optima")
 def test_parabola_of_the_handout(scaling):
-    """Losses 3, 2, 3 at N = 1, e, e^2 are lowest at e, also with a fourth of 6 at e^3; budgets come in ascending order."""
+    """Losses 3, 2, 3 at N = 1, e, e^2 are lowest at e, also with a 6 at e^3; budgets come in ascending order."""
     C = numbers(7.0, 7.0, 7.0, 7.0, 6.0, 6.0, 6.0)
     N, L = numbers(0.0, 1.0, 2.0, 3.0, 0.0, 1.0, 2.0).exp(), numbers(3.0, 2.0, 3.0, 6.0, 3.0, 2.0, 3.0)
     N[:4] *= 10
