@@ -13,12 +13,12 @@ _SLOPE = "exponent = (centred @ log_y) / (centred @ centred)"
 _LINE = "return (log_y.mean() - exponent * log_x.mean()).exp().item(), exponent.item()"
 _TERMS = "terms = torch.stack(torch.broadcast_tensors(a - alpha * log_n, b - beta * log_d, e), dim=-2)"
 _SHARES = "by_n, by_d, by_e = (terms - log_loss.unsqueeze(-2)).exp().unbind(-2)"
-_JACOBIAN = "return log_loss, torch.stack((by_n, by_d, by_e, -by_n * log_n, -by_d * log_d), dim=-1)"
+_JACOBIAN = "return log_loss, torch.stack((by_n, by_d, by_e, -by_n * log_n, -by_d * log_d), dim=-2).mT"
 _RESIDUAL = "residual = log_loss - L.log()"
 _PULL = "pull = residual.clamp(-delta, delta)  # the derivative"
 _OBJECTIVE = "return (pull * (residual - pull / 2)).sum(-1), (pull.unsqueeze(-1) * jacobian).sum(-2)"
 _DOUBLES = "N, D, L = N.double(), D.double(), L.double()\n    if inits is None:"
-_RANKED = "inits = inits[huber_lse_objective(inits, N, D, L, delta)[0].argsort()[:64]]"
+_RANKED = "inits = inits[torch.cat(pieces).argsort()[:64]]"
 _MINIMISED = "theta, value = minimise(model, inits.double(), L.log(), delta=delta, steps=200)"
 _BEST = "a, b, e, alpha, beta = theta[value.argmin()].unbind()"
 _FIT = "return ScalingFit(a.exp().item(), b.exp().item(), e.exp().item(), alpha.item(), beta.item())"
@@ -447,8 +447,8 @@ BUGS = [
         part="fit_chinchilla",
         killed_by="test_the_fit_reaches_the_optimum",
         edit=(
-            "        hessian = weighted.mT @ jacobian  # (b, p, p)\n",
-            "        hessian = weighted.mT @ jacobian  # (b, p, p)\n"
+            "        hessian = jacobian.mT @ (jacobian * curvature.unsqueeze(-1))  # (b, p, p)\n",
+            "        hessian = jacobian.mT @ (jacobian * curvature.unsqueeze(-1))  # (b, p, p)\n"
             "        if (gradient.abs().amax(-1) / len(target)).min() < 1e-4:\n"
             "            break\n",
         ),
