@@ -491,7 +491,7 @@ def fit_sigmoid(
 
         low, high = target.min().item(), target.max().item()
         tops = [1.0] if A_is_one else [high, high + 0.3 * (high - low), high + (high - low)]
-        mids = torch.linspace(log_c.min() - 1, log_c.max() + 2, 16).tolist()
+        mids = torch.linspace(log_c.min().item() - 1, log_c.max().item() + 2, 16).tolist()
         grid = (tops, [math.log(b) for b in (0.3, 0.6, 1, 1.5, 2.5, 4, 8)], mids, [low if R0 is None else R0])
         starts = torch.cartesian_prod(*(target.new_tensor(side) for side in grid))
         _, value = minimise(model, starts, target, steps=0)
