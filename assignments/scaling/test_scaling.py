@@ -209,10 +209,10 @@ def test_other_splits_are_worse(scaling, log_C):
 
 @part("isoflop_optima")
 def test_parabola_of_the_handout(scaling):
-    """Losses 3, 2, 3 at N = 1, e, e^2 are lowest at e; budgets come in ascending order."""
-    sizes = numbers(1.0, math.e, math.e**2)
-    C = numbers(7.0, 7.0, 7.0, 6.0, 6.0, 6.0)
-    N, L = torch.cat([10 * sizes, sizes]), numbers(4.0, 3.0, 4.0, 3.0, 2.0, 3.0)
+    """Losses 3, 2, 3 at N = 1, e, e^2 are lowest at e, also with a 6 at e^3; budgets come in ascending order."""
+    C = numbers(7.0, 7.0, 7.0, 7.0, 6.0, 6.0, 6.0)
+    N, L = numbers(0.0, 1.0, 2.0, 3.0, 0.0, 1.0, 2.0).exp(), numbers(3.0, 2.0, 3.0, 6.0, 3.0, 2.0, 3.0)
+    N[:4] *= 10
     checks.close(scaling.isoflop_optima(C, N, L), (numbers(6.0, 7.0), numbers(math.e, 10 * math.e)), rtol=1e-7)
 
 
