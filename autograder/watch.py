@@ -45,7 +45,7 @@ class Watch:
             return
         if isinstance(own, type):
             try:
-                own.__init__ = self._noticing(name, own.__init__)
+                setattr(own, "__init__", self._noticing(name, own.__init__))  # type: ignore[misc]  # noqa: B010
                 return
             except TypeError:
                 pass  # a class of C: a function stands for it

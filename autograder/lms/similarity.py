@@ -46,7 +46,7 @@ class Pair(msgspec.Struct, frozen=True):
 def compare(submissions: list[Submission], starter: str) -> list[Pair]:
     """All pairs that share anything beyond the starter code, the closest first."""
     try:
-        from copydetect import CodeFingerprint, compare_files  # type: ignore[import-untyped]
+        from copydetect import CodeFingerprint, compare_files
     except ImportError:
         raise SimilarityError("copydetect is not installed: pip install 'llm-assignments[similarity]'") from None
     sources = {one.student: one.source.decode() for one in submissions if one.source is not None}
