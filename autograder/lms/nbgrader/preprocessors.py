@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import glob
 import re
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from autograder.records import Record, Store
 Resources = dict[str, Any]
 new_output: Callable[..., NotebookNode] = v4.new_output  # nbformat does not say its types
 new_metadata: Callable[..., NotebookNode] = NotebookNode
+_level = functools.cache(choices.level)  # proving it takes a second, and each notebook asks
 THEIRS = "[the student's own output, as it was handed in: it was not made again]\n"
 MAX_OUTPUT = 20_000  # characters of one text
 MAX_PICTURE = 4 * 1024 * 1024  # characters of base64
@@ -168,7 +170,7 @@ class Grade(NbGraderPreprocessor):  # type: ignore[misc]
         coursedir: CourseDirectory = self.parent.parent.coursedir  # an exporter's, a converter's
         store = Store(Path(self.out) if self.out else Path(coursedir.root) / "autograder")
         options = batch.Options(
-            key=choices.key(Path(self.key_file) if self.key_file else None), level=choices.level(self.unsafe_allow),
+            key=choices.key(Path(self.key_file) if self.key_file else None), level=_level(self.unsafe_allow),
             jobs=self.jobs, isolation=choices.isolation(self.isolation),
             course_folder=choices.folder(self._course_folder),
         )  # fmt: skip
