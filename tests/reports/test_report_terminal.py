@@ -22,6 +22,7 @@ ATTENTION = Assignment(
     "Causal attention",
     tuple(Part(name, title, points) for name, title, points in fake.PARTS["attention"]),
     ("torch",),
+    (),
     Limits(),
     Path("a"),
     Path("s"),
