@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -73,13 +74,14 @@ def advice(layer: str, own: Clues) -> str:
         return "use a Linux machine: a virtual machine, or a container on one"
     if own.wsl == 1:
         return "WSL 1 has no Linux kernel: in PowerShell, wsl --set-version DISTRIBUTION 2"
-    return {
+    fixes: dict[str, Callable[[Clues], str]] = {
         "bubblewrap": _bubblewrap,
         "user namespaces": _namespaces,
         "landlock": _landlock,
         "seccomp": lambda own: "needs a kernel with seccomp filters, on x86-64 or aarch64: no setting gives one",
         "limits": lambda own: "nothing is known to forbid resource limits; please report this machine",
-    }[layer](own)
+    }
+    return fixes[layer](own)
 
 
 def _bubblewrap(own: Clues) -> str:
