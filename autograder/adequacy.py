@@ -7,6 +7,7 @@ a student would have noticed it too; running out of memory does, where that is w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -68,7 +69,8 @@ def measure(
 ) -> Adequacy:
     """Run every planted bug and every valid solution, or those named in `only`.
 
-    With `matrix` a bug also meets all tests of its part and the public tests, under the first key.
+    With `matrix` a bug also meets all tests of its part under the first key, and every bug meets the public tests;
+    without it they meet these only until one of a part has passed them all.
     """
     reference = assignment.solution.read_text(encoding="utf-8")
     bugs = {bug.name: bug for bug in bugs_of(assignment) if not only or bug.name in only}
@@ -81,7 +83,7 @@ def measure(
     results = {bug.name: BugResult(bug.name, bug.part, bug.killed_by, bug.hint, noticed_by=[]) for bug in bugs.values()}
     kept = {name: ValidResult(name, rejected_by=[]) for name in valid}
 
-    tasks = []
+    tasks, public = [], []
     for number, key in enumerate(keys):
         seed = key.seed(assignment.name, "adequacy")
 
@@ -97,12 +99,22 @@ def measure(
             named: tuple[str, ...] = (bug.killed_by,) if bug.killed_by in tests else ()
             if matrix and not number:
                 named = tuple(test for test, part in tests.items() if part == bug.part or test == bug.killed_by)
-                tasks.append(task("public", bug.name, source, suite="public"))
+            if not number and (matrix or not only):
+                public.append(task("public", bug.name, source, suite="public"))
             if named:
                 tasks.append(task("bug", bug.name, source, only=named))
 
+    # Bugs of all parts in turn, so that those of a part are met one after another.
+    places = _places([results[one.name.split("\0")[1]].part for one in public])
+    tasks += [one for _, one in sorted(zip(places, public), key=lambda pair: pair[0])]
+
+    def needless(task: executors.Task) -> bool:
+        kind, name, _ = task.name.split("\0")
+        return kind == "public" and not matrix and _unseen(results, results[name].part)
+
     done = 0
-    for event in executors.run(tasks, settings, jobs, 4 * assignment.limits.submission_seconds + 120):
+    patience = 4 * assignment.limits.submission_seconds + 120
+    for event in executors.run(tasks, settings, jobs, patience, unless=needless):
         if not event.done:
             continue
         done += 1
@@ -112,9 +124,9 @@ def measure(
             faults.append(f"{name}: the judge failed: {event.grader_error.strip().splitlines()[-1]}")
         elif kind == "valid":
             _count_valid(kept[name], event.outcomes)
-        elif kind == "public":
+        elif kind == "public" and event.outcomes:
             results[name].passes_public = all(outcome.status == "passed" for outcome in event.outcomes)
-        else:
+        elif kind == "bug":
             _count_bug(results[name], event.outcomes)
 
     faults += [
@@ -125,14 +137,30 @@ def measure(
     faults += [
         f"{v.name} is valid and fails {', '.join(sorted(set(v.rejected_by)))}" for v in kept.values() if v.kept < v.keys
     ]
-    if matrix and not only:
-        public = {part.name: [r for r in results.values() if r.part == part.name] for part in assignment.parts}
-        for name, own in public.items():
-            if not own:
-                faults.append(f"part {name} has no planted bug")
-            elif not any(r.passes_public for r in own):
-                faults.append(f"part {name}: every planted bug fails a public test, so the hidden ones add nothing")
+    if not only:
+        for part in assignment.parts:
+            if not any(result.part == part.name for result in results.values()):
+                faults.append(f"part {part.name} has no planted bug")
+            elif not _unseen(results, part.name):
+                faults.append(
+                    f"part {part.name}: every planted bug fails a public test, so the hidden ones add nothing"
+                )
     return Adequacy(assignment.name, list(results.values()), list(kept.values()), tests, faults)
+
+
+def _unseen(results: dict[str, BugResult], part: str) -> bool:
+    """Whether a bug of this part is known to pass all public tests."""
+    return any(result.passes_public for result in results.values() if result.part == part)
+
+
+def _places(parts: Sequence[str]) -> list[int]:
+    """For each entry, how many equal ones are before it."""
+    seen: Counter[str] = Counter()
+    places = []
+    for part in parts:
+        places.append(seen[part])
+        seen[part] += 1
+    return places
 
 
 def _count_valid(result: ValidResult, outcomes: Sequence[TestOutcome]) -> None:

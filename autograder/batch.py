@@ -58,7 +58,8 @@ class Batch:
         self.attempts: dict[str, int] = {}
         seen: dict[str, int] = {}
         for submission in submissions:
-            seen[submission.student] = attempt = seen.get(submission.student, 0) + 1
+            seen[submission.student] = seen.get(submission.student, 0) + 1
+            attempt = submission.attempt or seen[submission.student]
             identity = record_id(
                 assignment=assignment.name, student=submission.student, attempt=attempt, digest=submission.digest,
                 suite=self.suite, key=options.key.id, limits=limits, device=options.device, level=options.level,
@@ -76,7 +77,7 @@ class Batch:
                 records[identity] = known
                 tell(Progress(submission.student, record=known, known=True))
             elif submission.source is None:
-                records[identity] = self._write(identity, (), 0.0, "")
+                records[identity] = self.write(identity, (), 0.0, "")
                 tell(Progress(submission.student, record=records[identity]))
             else:
                 seed = self.options.key.seed(self.assignment.name, submission.digest)
@@ -92,11 +93,14 @@ class Batch:
                 if event.outcome is not None:
                     tell(Progress(self.submissions[name].student, outcome=event.outcome))
                 if event.done:
-                    records[name] = self._write(name, event.outcomes, event.seconds, event.grader_error)
+                    records[name] = self.write(name, event.outcomes, event.seconds, event.grader_error, event.flags)
                     tell(Progress(self.submissions[name].student, record=records[name]))
         return [records[identity] for identity in self.submissions]
 
-    def _write(self, identity: str, outcomes: tuple[TestOutcome, ...], seconds: float, error: str) -> Record:
+    def write(
+        self, identity: str, outcomes: tuple[TestOutcome, ...], seconds: float, error: str, flags: tuple[str, ...] = ()
+    ) -> Record:
+        """Put the record of one of the submissions together and into the store."""
         submission, options = self.submissions[identity], self.options
         parts = part_results(self.assignment, list(outcomes))
         record = Record(
@@ -108,7 +112,7 @@ class Batch:
             origin=submission.origin,
             digest=submission.digest,
             problem=submission.problem,
-            notes=submission.notes,
+            notes=(*submission.notes, *flags),
             score=sum(part.earned for part in parts),
             max_score=self.assignment.points,
             parts=parts,

@@ -8,6 +8,7 @@ the wheel under `_course/`; `--course DIR` names another one. Nothing here runs 
 from __future__ import annotations
 
 import tomllib
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -47,13 +48,44 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minutes: int = 15
 
 
+class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that a person grades: a written answer, or a picture with what it shows. For notebooks alone."""
+
+    name: str
+    title: str
+    text: str  # Markdown
+    points: int
+    kind: Literal["written", "plot"] = "written"
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of several attempts, and of late ones. `policy.py` says how the fields work together."""
+
+    counts: Literal["last", "best", "best_on_time"] = "last"
+    grace_minutes: float = 0
+    late_days: int = 0  # a bank for the whole course: whole days that cost nothing
+    percent_per_day: float = 0  # of the score, for each late day that is not from the bank
+    cap_percent: float = 100  # the most that lateness takes
+
+
+class FeedbackPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of a hidden result students see, when, and how often."""
+
+    detail: Literal["counterexamples", "reasons", "scores"] = "counterexamples"
+    visible: Literal["now", "after_due", "after_published"] = "now"
+    tokens: int = 0  # hidden results that can be seen at once; 0: as often as one likes
+    hours_per_token: float = 24  # how long until one that was used has grown back
+
+
 class AssignmentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`assignment.toml` as it is written."""
 
     title: str
     parts: tuple[Part, ...]
     runtime: tuple[str, ...] = ("torch",)
+    flagged: tuple[str, ...] = ()  # dotted names that do the work: a submission that uses one is shown to a person
     limits: Limits = Limits()
+    questions: tuple[Question, ...] = ()
 
 
 class CourseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +94,9 @@ class CourseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     title: str
     assignments: tuple[str, ...]
+    due: dict[str, datetime] = {}
+    policy: Policy = Policy()
+    feedback: FeedbackPolicy = FeedbackPolicy()
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -71,10 +106,12 @@ class Assignment(msgspec.Struct, frozen=True):
     title: str
     parts: tuple[Part, ...]
     runtime: tuple[str, ...]
+    flagged: tuple[str, ...]
     limits: Limits
     folder: Path
     solution: Path
     suite: Path
+    questions: tuple[Question, ...] = ()
 
     @property
     def module(self) -> str:
@@ -104,6 +141,9 @@ class Course(msgspec.Struct, frozen=True):
     root: Path
     suites: Path
     assignments: tuple[Assignment, ...]
+    due: dict[str, datetime] = {}
+    policy: Policy = Policy()
+    feedback: FeedbackPolicy = FeedbackPolicy()
 
     def assignment(self, name: str) -> Assignment:
         """The assignment of this name. One that `course.toml` does not list yet, a draft, can be named too."""
@@ -128,15 +168,24 @@ def open_course(folder: Path | None = None) -> Course:
     path = root / "assignments" / "course.toml"
     declared = _read(path, CourseFile)
     assignments = tuple(_assignment(name, root, suites) for name in declared.assignments)
-    return Course(declared.id, declared.title, root, suites, assignments)
+    for name, due in declared.due.items():
+        if not (root / "assignments" / name).is_dir():
+            raise CourseError(f"{path}: due.{name} names no assignment")
+        if due.tzinfo is None:
+            raise CourseError(
+                f"{path}: due.{name} has no time zone; write {due.isoformat()}Z or {due.isoformat()}+01:00"
+            )
+    return Course(
+        declared.id, declared.title, root, suites, assignments, declared.due, declared.policy, declared.feedback
+    )
 
 
 def _assignment(name: str, root: Path, suites: Path) -> Assignment:
     folder = root / "assignments" / name
     declared = _read(folder / "assignment.toml", AssignmentFile)
-    names = [part.name for part in declared.parts]
+    names = [part.name for part in declared.parts] + [question.name for question in declared.questions]
     if len(set(names)) < len(names):
-        raise CourseError(f"{folder / 'assignment.toml'}: two parts have the same name")
+        raise CourseError(f"{folder / 'assignment.toml'}: two parts or questions have the same name")
     for position, part in enumerate(declared.parts):
         for needed in part.requires:
             if needed not in names[:position]:
@@ -148,10 +197,12 @@ def _assignment(name: str, root: Path, suites: Path) -> Assignment:
         title=declared.title,
         parts=declared.parts,
         runtime=declared.runtime,
+        flagged=declared.flagged,
         limits=declared.limits,
         folder=folder,
         solution=root / "solutions" / name / f"{name}.py",
         suite=suites / name,
+        questions=declared.questions,
     )
 
 

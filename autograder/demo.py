@@ -7,6 +7,7 @@ sandboxed and judged like any other submission.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -83,10 +84,10 @@ def members(assignment: Assignment, *, hostile: bool = True) -> list[Member]:
     return [Member(name, what, source.encode(), bad) for name, (what, source, bad) in zip(NAMES, chosen, strict=False)]
 
 
-def write(assignment: Assignment, folder: Path, *, hostile: bool = True) -> Path:
-    """The class as a folder of folders, as an LMS would give it."""
-    for member in members(assignment, hostile=hostile):
-        path = folder / member.student / assignment.module
+def write(members: Iterable[Member], folder: Path, module: str) -> Path:
+    """Submissions as a folder of folders, as an LMS would give it."""
+    for member in members:
+        path = folder / member.student / module
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(member.source)
     return folder

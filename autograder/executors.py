@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -25,12 +24,15 @@ import msgspec
 from autograder import job, sandbox
 from autograder.course import PACKAGE
 from autograder.outcome import TestOutcome
+from autograder.sandbox import scratch
+from autograder.sandbox.launch import hold
 
 # A zygote's workers share its address layout, so it is replaced now and then; a new one costs as much as 100 forks.
 FORKS_PER_ZYGOTE = 1000
 START_SECONDS = 120.0
 Isolation = Literal["zygote", "fresh"]
-TRIES = 2
+TRIES = 2  # of a submission whose judge dies
+STARTS = 3  # of a zygote that dies before it is ready, as one does whose machine runs short of memory
 
 
 class LaneSettings(msgspec.Struct, frozen=True):
@@ -58,6 +60,7 @@ class Event(msgspec.Struct, frozen=True):
     outcomes: tuple[TestOutcome, ...] = ()
     seconds: float = 0.0
     grader_error: str = ""
+    flags: tuple[str, ...] = ()  # what a person should look at
 
 
 class LaneBroken(Exception):
@@ -72,7 +75,8 @@ class Lane:
         self._zygote: sandbox.Zygote | None = None
         self._judge: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
-        self._folder = ""
+        self._folder: Path | None = None
+        self._lock: int | None = None  # holds the folder: without it, a later run may sweep it away
         self._greeted = False
         self._forks = 0
         self._closed = False
@@ -132,9 +136,9 @@ class Lane:
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
         }  # fmt: skip
-        self._folder = tempfile.mkdtemp(prefix="autograder-judge-")
+        self._folder, self._lock = hold()
         self._judge = subprocess.Popen(
-            [sys.executable, "-m", "autograder.judge.server", str(theirs.fileno()), self._folder],
+            [sys.executable, "-m", "autograder.judge.server", str(theirs.fileno()), str(self._folder)],
             pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         theirs.close()
@@ -150,7 +154,12 @@ class Lane:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self._judge.pid, signal.SIGKILL)
                 self._judge.wait()
-                shutil.rmtree(self._folder, ignore_errors=True)
+            if self._folder is not None:
+                with contextlib.suppress(OSError):  # what its dying children still write is swept later
+                    scratch.remove(str(self._folder))
+                if self._lock is not None:
+                    os.close(self._lock)
+                self._folder = self._lock = None
             if self._zygote is not None:
                 self._zygote.stop()
             self._zygote = self._judge = self._channel = None
@@ -161,11 +170,18 @@ class Lane:
         self.stop()
 
 
-def run(tasks: Sequence[Task], settings: LaneSettings, jobs: int, seconds: float) -> Iterator[Event]:
+def run(
+    tasks: Sequence[Task],
+    settings: LaneSettings,
+    jobs: int,
+    seconds: float,
+    unless: Callable[[Task], bool] = lambda task: False,
+) -> Iterator[Event]:
     """Do all tasks on `jobs` lanes and yield their news as it comes, each task's `done` exactly once.
 
-    `seconds` is the longest silence of a judge before it is taken for dead. Raises `sandbox.SandboxError` where no
-    lane can be made. Closing the iterator, or an exception in its consumer, ends every process of the run.
+    `seconds` is the longest silence of a judge before it is taken for dead. A task for which `unless` holds when its
+    turn comes is done at once, without outcomes. Raises `sandbox.SandboxError` where no lane can be made. Closing the
+    iterator, or an exception in its consumer, ends every process of the run.
     """
     waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
     news: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
@@ -181,7 +197,7 @@ def run(tasks: Sequence[Task], settings: LaneSettings, jobs: int, seconds: float
                     task = waiting.get_nowait()
                 except queue.Empty:
                     break
-                news.put(_attempt(lane, task, seconds, news.put))
+                news.put(Event(task, done=True) if unless(task) else _attempt(lane, task, seconds, news.put))
         except BaseException as error:
             news.put(error)
         finally:
@@ -208,12 +224,17 @@ def run(tasks: Sequence[Task], settings: LaneSettings, jobs: int, seconds: float
 
 def _attempt(lane: Lane, task: Task, seconds: float, put: Callable[[Event], None]) -> Event:
     started = time.monotonic()
-    reasons = []
-    for _ in range(TRIES):
+    reasons: list[str] = []
+    starts = 0
+    while len(reasons) < TRIES:
         try:
             done = lane.grade(task.job, seconds, lambda outcome: put(Event(task, outcome=outcome)))
-            return Event(task, done=True, outcomes=tuple(done.outcomes), seconds=done.seconds)
+            return Event(task, done=True, outcomes=tuple(done.outcomes), seconds=done.seconds, flags=done.flags)
         except LaneBroken as error:
             reasons.append(str(error))
             lane.stop()
+        except sandbox.SandboxError:
+            starts += 1
+            if starts == STARTS:
+                raise
     return Event(task, done=True, seconds=time.monotonic() - started, grader_error=reasons[-1])

@@ -20,8 +20,9 @@ import unicodedata
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -56,6 +57,12 @@ class Submission(msgspec.Struct, frozen=True):
     problem: str = ""
     kind: Kind = "py"
     notes: tuple[str, ...] = ()  # for staff: no obstacle to grading, but worth a look
+    attempt: int = 0  # 0: not numbered, which is the ledger's business
+    layout: str = ""  # the LMS that it came from, where one was recognised; the rest is what that LMS says
+    submitted_at: datetime | None = None
+    late: bool = False  # marked late, without a time
+    identities: dict[str, str] = {}
+    number: str = ""  # of this submission
 
     @property
     def digest(self) -> str:
@@ -70,7 +77,7 @@ def intake(path: Path, *, module: str = "bpe.py") -> Iterator[Submission]:
     else a notebook or a zip, in itself or one level down: `alice.py`, `alice/bpe.py`, `alice/bpe/bpe.py`.
     Raises IntakeError, before the first Submission, where there is no entry.
     """
-    shown = _printable(str(path))
+    shown = printable(str(path))
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode) and path.suffix.lower() in KINDS:
@@ -91,6 +98,33 @@ def intake(path: Path, *, module: str = "bpe.py") -> Iterator[Submission]:
     return _submissions(path, entries, module)
 
 
+def take(folder: Path, student: str, *, module: str, only_module: bool = False) -> Submission:
+    """The Submission in one student's own folder, wherever it lies; the folder itself may be a link.
+
+    `only_module` is for layouts whose notebooks are no solutions.
+    """
+    found = _submission(_Entry(folder.name, True), str(folder.resolve()), None, module, only_module)
+    return renamed(found, student)
+
+
+def take_file(folder: Path, name: str, student: str, *, module: str) -> Submission:
+    """The Submission in the file `name` of a folder; a link in its place is a problem, as in a folder of files."""
+    with _folder(str(folder), None, follow=True) as opened:
+        found = _submission(_Entry(name, False), name, opened, module)
+    return renamed(found, student)
+
+
+def renamed(submission: Submission, student: str) -> Submission:
+    """The Submission as that of `student`."""
+    return msgspec.structs.replace(submission, student=printable(student))
+
+
+def stamped(submission: Submission, layout: str, at: datetime | None, **more: Any) -> Submission:
+    """The Submission with what its LMS says of it. A time without a zone is UTC, as nbgrader's are."""
+    at = at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+    return msgspec.structs.replace(submission, layout=layout, submitted_at=at, **more)
+
+
 class _Refusal(Exception):
     """Why an entry holds nothing to grade: its Submission's problem."""
 
@@ -102,7 +136,7 @@ class _Entry(NamedTuple):
     @property
     def student(self) -> str:
         path = PurePosixPath(self.name)
-        return _printable(self.name if self.is_folder or path.suffix.lower() not in KINDS else path.stem)
+        return printable(self.name if self.is_folder or path.suffix.lower() not in KINDS else path.stem)
 
 
 class _Found(NamedTuple):
@@ -125,10 +159,10 @@ def _submissions(path: Path, entries: list[_Entry], module: str) -> Iterator[Sub
                 yield _submission(entry, entry.name, folder, module)
 
 
-def _submission(entry: _Entry, location: str, folder: int | None, module: str) -> Submission:
+def _submission(entry: _Entry, location: str, folder: int | None, module: str, only_module: bool = False) -> Submission:
     """The Submission of the file or folder `entry` at `location`, relative to the open `folder` where there is one."""
     try:
-        found = _take(entry, location, folder, module)
+        found = _take(entry, location, folder, module, only_module)
         notes = (*found.notes, *_checked(found.source))
     except _Refusal as refusal:
         return _without_source(entry, str(refusal))
@@ -136,17 +170,17 @@ def _submission(entry: _Entry, location: str, folder: int | None, module: str) -
         return _without_source(entry, f"cannot be read: {_reason(error)}")
     except Exception as error:  # whatever a hostile file provokes, the others go on
         return _without_source(entry, f"cannot be taken in: {type(error).__name__}")
-    if _printable(entry.name) != entry.name:
+    if printable(entry.name) != entry.name:
         notes = (*notes, "unprintable characters in the name, shown percent-escaped")
-    return Submission(entry.student, found.source, _printable(found.origin), "", found.kind, notes)
+    return Submission(entry.student, found.source, printable(found.origin), "", found.kind, notes)
 
 
 def _without_source(entry: _Entry, problem: str) -> Submission:
     kind = "py" if entry.is_folder else KINDS.get(PurePosixPath(entry.name).suffix.lower(), "py")
-    return Submission(entry.student, None, _printable(entry.name), _printable(problem)[:500], kind)
+    return Submission(entry.student, None, printable(entry.name), printable(problem)[:500], kind)
 
 
-def _take(entry: _Entry, location: str, folder: int | None, module: str) -> _Found:
+def _take(entry: _Entry, location: str, folder: int | None, module: str, only_module: bool) -> _Found:
     if not entry.is_folder:
         return _from_file(entry.name, location, folder, module)
     with _folder(location, folder) as root:
@@ -159,17 +193,17 @@ def _take(entry: _Entry, location: str, folder: int | None, module: str) -> _Fou
                     files = _listing(subfolder, MAX_FILES - seen)
                 seen += len(files)
                 paths += [f"{inner.name}/{file.name}" for file in files if not file.is_folder]
-        chosen = _choose(paths, module)
+        chosen = _choose(paths, module, only_module)
         *above, name = chosen.split("/")
         with _folder(above[0], root) if above else contextlib.nullcontext(root) as holder:
             found = _from_file(name, name, holder, module)
     return found._replace(origin="/".join([entry.name, *above, found.origin]))
 
 
-def _choose(paths: list[str], module: str) -> str:
+def _choose(paths: list[str], module: str, only_module: bool = False) -> str:
     """Which of these files is graded: the module, else a notebook, else an archive; the least deep comes first."""
     notebook = f"{PurePosixPath(module).stem}.ipynb"
-    for wanted in (module, notebook, "*.ipynb", "*.zip"):
+    for wanted in (module,) if only_module else (module, notebook, "*.ipynb", "*.zip"):
         for depth in (1, 2):
             found = [path for path in paths if path.count("/") == depth - 1 and _matches(path, wanted)]
             if len(found) == 1:
@@ -445,7 +479,7 @@ def _checked(source: bytes) -> tuple[str, ...]:
             notes.append(f"{what}, first on line {text.count(chr(10), 0, found.start()) + 1}")
     mixed = sorted(word for word in set(re.findall(r"\w+", text)) if not word.isascii() and _mixes_scripts(word))
     if mixed:
-        notes.append(f"words that mix scripts: {_printable(_some(mixed))}")
+        notes.append(f"words that mix scripts: {printable(_some(mixed))}")
     return tuple(notes)
 
 
@@ -460,7 +494,7 @@ def _key(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text with what cannot be printed as the percent-escapes of its bytes: "a\\nb" -> "a%0Ab"."""
     return "".join(character if character.isprintable() else _escaped(character) for character in text)
 

@@ -40,6 +40,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     outcomes: list[TestOutcome]
     seconds: float
     forks: int = 0
+    flags: tuple[str, ...] = ()  # what a person should look at
 
 
 class Broken(msgspec.Struct, frozen=True, tag="broken"):

@@ -15,7 +15,8 @@ from autograder.stubs import stub
 # Of this package, for the student's own check. Hidden suites, planted bugs, diagnosis by them, judging of others,
 # records and the LMS are not here.
 FILES = (
-    "__init__.py", "__main__.py", "course.py", "wire.py", "worker.py", "outcome.py", "likeness.py",
+    "__init__.py", "__main__.py", "course.py", "lab.py", "wire.py", "worker.py", "watch.py", "outcome.py",
+    "likeness.py",
     "cli/__init__.py", "cli/check.py", "cli/choices.py", "cli/doctor.py",
     "judge/__init__.py", "judge/checks.py", "judge/connect.py", "judge/draws.py", "judge/grading.py",
     "judge/misconceptions.py", "judge/proxies.py", "judge/session.py", "judge/show.py", "judge/suite.py",

@@ -7,10 +7,12 @@ missing one.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from autograder.outcome import TestOutcome
 from autograder.suitefiles import hidden_tests
 
 FORMAT = 1
+STALE_SECONDS = 3600.0
 DEMO_KEY = b"the key of the demo class, which everybody knows"
 
 
@@ -133,6 +136,14 @@ class Store:
                 pass
         except OSError as error:
             raise RecordError(f"cannot write to {self.folder}: {error.strerror}; choose another --out") from None
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what writers that were killed left behind. A living one, of another run, needs seconds."""
+        for path in self.folder.glob(".write-*"):
+            with contextlib.suppress(OSError):
+                if abs(time.time() - path.stat().st_mtime) > STALE_SECONDS:
+                    path.unlink()
 
     def path(self, identity: str) -> Path:
         return self.folder / f"{identity}.json"
@@ -202,6 +213,7 @@ def suite_hashes(assignment: Assignment) -> dict[str, str]:
     judge = [
         PACKAGE / "wire.py",
         PACKAGE / "worker.py",
+        PACKAGE / "watch.py",
         *sorted((PACKAGE / "judge").glob("*.py")),
         *sorted((PACKAGE / "given").rglob("*.py")),
     ]

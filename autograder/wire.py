@@ -10,6 +10,7 @@ whatever does not fit raises `WireError` and nothing else.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Mapping, Set
 from typing import Any, TypeVar
 
@@ -19,12 +20,14 @@ import torch
 
 M = TypeVar("M")
 PREFIX = struct.Struct(">IQ")  # header bytes, body bytes
-MAX_HEADER_BYTES = 16 << 20  # decoded, a header of many small nodes takes 50 times as much
-MAX_BODY_BYTES = 512 << 20
+MAX_HEADER_BYTES = 4 << 20  # decoded, a header of many small nodes takes 50 times as much
+MAX_BODY_BYTES = 64 << 20
 MAX_BUFFERS = 1 << 16
+MAX_CONTAINERS, MAX_ITEMS = 1 << 17, 1 << 20  # in one message: the judge looks at every value several times
 MAX_DEPTH = 32
 MAX_DIMS = 12
 MAX_DIGITS = 3500  # hexadecimal ones of an integer: Python writes no more than 4300 decimal ones
+MAX_SAME_HASH = 64  # keys of one dict with one hash: 10**5 multiples of 2**61 - 1 would take minutes to put into a set
 MAX_TEXT = 4096  # characters of an error message or a source line
 
 TENSOR_DTYPES: dict[str, torch.dtype] = {
@@ -50,8 +53,10 @@ class WireError(Exception):
 # --- what a value is called on the wire -------------------------------------------------------------------------------
 
 
-class _Node(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A value, or a part of one, in a header."""
+class _Node(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """A value, or a part of one, in a header. A tree has no cycles: a collector that looks for them in a million nodes
+    takes seconds.
+    """
 
 
 class TensorNode(_Node, frozen=True, tag="tensor"):
@@ -136,10 +141,11 @@ Node = (
 
 
 class Load(msgspec.Struct, frozen=True, tag="load", forbid_unknown_fields=True):
-    """Execute the student's source as the module `name`."""
+    """Execute the student's source as the module `name`. Calls of what `watched` names are remembered for `Seen`."""
 
     name: str
     source: bytes
+    watched: tuple[str, ...] = ()
 
 
 class Get(msgspec.Struct, frozen=True, tag="get", forbid_unknown_fields=True):
@@ -180,7 +186,11 @@ class Keep(msgspec.Struct, frozen=True, tag="keep", forbid_unknown_fields=True):
     value: Node
 
 
-Operation = Load | Get | Call | Vjp | Take | Keep
+class Seen(msgspec.Struct, frozen=True, tag="seen", forbid_unknown_fields=True):
+    """Which watched names were called, and which the source spells: sentences. The worker may say anything: advice."""
+
+
+Operation = Load | Get | Call | Vjp | Take | Keep | Seen
 
 
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -376,9 +386,15 @@ def _text(text: str) -> str:
 
 
 class Decoder:
-    """Turns nodes and a body back into values. What stays in the other process is turned into something by `target`."""
+    """Turns nodes and a body back into values. What stays in the other process is turned into something by `target`.
 
-    def __init__(self, sizes: list[int], body: bytearray, target: Callable[[Node], Any]) -> None:
+    Tensors arrive on `device`, on the CPU where none is named.
+    """
+
+    def __init__(
+        self, sizes: list[int], body: bytearray, target: Callable[[Node], Any], device: torch.device | None = None
+    ) -> None:
+        self._device = device
         if len(sizes) > MAX_BUFFERS or any(size < 0 for size in sizes) or sum(sizes) != len(body):
             raise WireError("the sizes of the buffers do not add up to the body")
         self._unused = set(range(len(sizes)))
@@ -388,6 +404,7 @@ class Decoder:
             self._buffers.append(view[start : start + size])
             start += size
         self._target = target
+        self._containers, self._items = MAX_CONTAINERS, MAX_ITEMS
 
     def value(self, node: Node, depth: int = 0) -> Any:
         if depth > MAX_DEPTH:
@@ -400,13 +417,15 @@ class Decoder:
             return self._tensor(node)
         if isinstance(node, ArrayNode):
             return self._array(node)
-        if isinstance(node, ListNode):
-            return [self.value(item, depth + 1) for item in node.items]
-        if isinstance(node, TupleNode):
-            return tuple(self.value(item, depth + 1) for item in node.items)
+        if isinstance(node, ListNode | TupleNode):
+            self._count(len(node.items))
+            values = [self.value(item, depth + 1) for item in node.items]
+            return values if isinstance(node, ListNode) else tuple(values)
         if isinstance(node, SetNode):
-            members = frozenset(self._key(item, depth) for item in node.items)
-            if len(members) < len(node.items):
+            self._count(len(node.items))
+            keys = self._keys(node.items, depth)
+            members = frozenset(keys)
+            if len(members) < len(keys):
                 raise WireError("a set has the same member twice")
             return members
         if isinstance(node, DictNode):
@@ -422,24 +441,32 @@ class Decoder:
             return TENSOR_DTYPES[node.name]
         return self._target(node)
 
-    def _key(self, node: Node, depth: int) -> Any:
+    def _count(self, items: int) -> None:
+        self._containers -= 1
+        self._items -= items
+        if self._containers < 0 or self._items < 0:
+            raise WireError(f"more than {MAX_CONTAINERS:,} lists or {MAX_ITEMS:,} items are too many for one message")
+
+    def _keys(self, nodes: list[Node], depth: int) -> list[Any]:
+        """Keys of a dict or members of a set. Too many of one hash are refused before they are put into a table."""
         before = len(self._unused)
-        key = self.value(node, depth + 1)
+        keys = [self.value(node, depth + 1) for node in nodes]
         if len(self._unused) < before:
             raise WireError("a tensor cannot be a key of a dict or a member of a set")
         try:
-            hash(key)
-        except TypeError:
-            raise WireError(f"a {type(key).__name__} cannot be a key") from None
-        return key
+            hashes = Counter(map(hash, keys))
+        except TypeError as error:
+            raise WireError(f"a key cannot be one: {error}") from None
+        if max(hashes.values(), default=0) > MAX_SAME_HASH:
+            raise WireError(f"more than {MAX_SAME_HASH} keys of one hash are an attack on whoever reads them")
+        return keys
 
     def _dict(self, node: DictNode, depth: int) -> dict[Any, Any]:
         if len(node.keys) != len(node.values):
             raise WireError("a dict has more keys than values, or fewer")
-        result = {
-            self._key(key, depth): self.value(value, depth + 1)
-            for key, value in zip(node.keys, node.values, strict=True)
-        }
+        self._count(2 * len(node.keys))
+        values = [self.value(value, depth + 1) for value in node.values]
+        result = dict(zip(self._keys(node.keys, depth), values, strict=True))
         if len(result) < len(node.keys):
             raise WireError("a dict has the same key twice")
         return result
@@ -463,11 +490,13 @@ class Decoder:
             raise WireError("a tensor has a dtype that is not one of the language's")
         data = self._bytes(node.buffer, node.shape, dtype.itemsize)
         if not len(data):
-            return torch.empty(node.shape, dtype=dtype)
+            return torch.empty(node.shape, dtype=dtype, device=self._device)
         flat = torch.frombuffer(bytearray(data), dtype=torch.uint8)
         if dtype is torch.bool and int(flat.max()) > 1:
             raise WireError("a bool is neither 0 nor 1")
         tensor = flat.view(dtype).reshape(node.shape)
+        if self._device is not None:
+            tensor = tensor.to(self._device)
         if node.strided and node.shape:
             return torch.stack([tensor, torch.zeros_like(tensor)], dim=-1)[..., 0]
         return tensor

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from autograder import wire
+from autograder.watch import Watch
 from autograder.wire import MAX_TEXT, TargetNode, WireError
 
 MAX_TRACE = 12
@@ -33,8 +34,11 @@ class Answerer:
     """Answers questions about one student's module."""
 
     def __init__(self) -> None:
+        default = torch.get_default_device()
+        self._device = None if default.type == "cpu" else default
         self._module: types.ModuleType | None = None
         self._source: list[str] = []
+        self._watch = Watch()
         self._handles: dict[int, Any] = {}
         self._numbers = itertools.count()
 
@@ -46,7 +50,7 @@ class Answerer:
         encoder = wire.Encoder(self._opaque)
         outcome: wire.Answer | wire.Raised | wire.Unsendable | wire.Missing
         try:
-            decoder = wire.Decoder(question.sizes, body, self._resolve)
+            decoder = wire.Decoder(question.sizes, body, self._resolve, self._device)
             result = self._perform(question.operation, decoder)
             outcome = wire.Answer(result if isinstance(result, TargetNode) else encoder.node(result))
         except _Unnamed as error:
@@ -62,7 +66,10 @@ class Answerer:
 
     def _perform(self, operation: wire.Operation, decoder: wire.Decoder) -> Any:
         if isinstance(operation, wire.Load):
+            self._watch = Watch(operation.watched)
             return self._load(operation.name, operation.source)
+        if isinstance(operation, wire.Seen):
+            return self._watch.seen("\n".join(self._source))
         if isinstance(operation, wire.Keep):
             return self._opaque(decoder.value(operation.value))
         if isinstance(operation, wire.Get):
@@ -141,7 +148,7 @@ class Answerer:
             return self._find(node)
         if isinstance(node, wire.SeedNode):
             if node.library == "torch":
-                return torch.Generator().manual_seed(node.seed)
+                return torch.Generator(self._device or "cpu").manual_seed(node.seed)
             return random.Random(node.seed)
         if isinstance(node, wire.GivenNode):
             module, _, path = node.name.partition(".")

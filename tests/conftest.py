@@ -10,6 +10,7 @@ import functools
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -28,6 +29,8 @@ def present(what: str) -> bool:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not list(Path("/dev").glob("nvidia[0-9]*")):
+        pytest.skip("needs an NVIDIA device (/dev/nvidia0)")  # in CI too: it has none
     for marker in item.iter_markers("needs"):
         what, how = marker.args
         if not present(what):

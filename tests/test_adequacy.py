@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,14 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     """Judges in this process, with no boundary. Returns the tasks that they were given."""
     given: list[Task] = []
 
-    def run(tasks: Sequence[Task], settings: LaneSettings, jobs: int, seconds: float) -> Iterator[Event]:
-        given.extend(tasks)
+    def run(
+        tasks: Sequence[Task], settings: LaneSettings, jobs: int, seconds: float, unless: Callable[[Task], bool]
+    ) -> Iterator[Event]:
         for task in tasks:
+            if unless(task):
+                yield Event(task, done=True)
+                continue
+            given.append(task)
             job = task.job
             assert job.shrink is job.diagnose is False
             outcomes = graded(
@@ -120,13 +125,23 @@ def test_a_part_whose_bugs_all_fail_public_tests_is_found(in_process: list[Task]
 
 
 def test_a_judge_that_fails_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(tasks: Sequence[Task], settings: LaneSettings, jobs: int, seconds: float) -> Iterator[Event]:
+    def run(tasks: Sequence[Task], *more: object, **named: object) -> Iterator[Event]:
         for task in tasks:
             yield Event(task, done=True, grader_error="Traceback\nKeyError: 'x'")
 
     monkeypatch.setattr(executors, "run", run)
     result = measured(COURSE, "reference")
     assert "reference: the judge failed: KeyError: 'x'" in result.faults
+
+
+def test_without_the_matrix_the_public_tests_are_asked_until_a_bug_of_each_part_has_passed_them(
+    in_process: list[Task],
+) -> None:
+    result = measured(matrix=False)
+    assert result.faults == []
+    passed = [bug.part for bug in result.bugs if bug.passes_public]
+    assert sorted(passed) == ["moving_average", "runs", "tape"]
+    assert len([task for task in in_process if task.job.suite == "public"]) < len(result.bugs)
 
 
 def test_progress_is_told_to_the_end(in_process: list[Task]) -> None:

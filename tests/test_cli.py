@@ -71,6 +71,17 @@ def record(folder: Path, key: str) -> Path:
     )  # fmt: skip
 
 
+# --- a device
+
+
+def test_a_gpu_is_asked_for_twice_and_has_to_be_there(run: Run, handed_in: Path) -> None:
+    grade = ("grade", "toy", handed_in, "--course", COURSE, "--device")
+    refused(run(*grade, "tpu"), "--device is cpu or cuda, not 'tpu'")
+    refused(run(*grade, "cuda"), "level gpu", "--unsafe-allow gpu", "--device cpu", code=3)
+    if not list(Path("/dev").glob("nvidia[0-9]*")):
+        refused(run(*grade, "cuda", "--unsafe-allow", "gpu"), "no NVIDIA device", "--device cpu", code=3)
+
+
 # --- help
 
 
@@ -225,6 +236,19 @@ def test_a_failure_of_our_own_is_one_line_with_exit_code_3(run: Run, monkeypatch
     assert code == 3
     assert err.startswith("autograder: internal error: ZeroDivisionError: division by zero")
     assert err.count("\n") == 1
+
+
+def test_a_message_that_quotes_a_submission_cannot_write_to_the_terminal(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from autograder import sandbox
+
+    def fail() -> None:
+        raise sandbox.SandboxError("the judge could not run it: KeyError: \x1b[2J\x9b1m\u202e")
+
+    monkeypatch.setattr("autograder.sandbox.probe", fail)
+    code, _, said = run("doctor")
+    assert (code, said) == (3, "autograder: the judge could not run it: KeyError: \\x1b[2J\\x9b1m\\u202e\n")
 
 
 def test_a_machine_that_contains_nothing_grades_nothing(

@@ -179,6 +179,26 @@ def test_a_death_of_a_judge_or_of_a_zygote_changes_no_outcome_and_two_end_one_ta
     assert last["doomed"].outcomes == ()
 
 
+def test_a_zygote_that_dies_while_it_starts_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[sandbox.Zygote] = []
+    really_start = sandbox.start
+
+    def start(*arguments: object, **more: object) -> sandbox.Zygote:
+        zygote = really_start(*arguments, **more)  # type: ignore[arg-type]
+        started.append(zygote)
+        if len(started) < executors.STARTS:
+            while zygote._keep.first_process() is None:
+                time.sleep(0.01)
+            os.kill(zygote._keep.first_process() or zygote._process.pid, signal.SIGKILL)
+        return zygote
+
+    monkeypatch.setattr(sandbox, "start", start)
+    (event,) = [event for event in executors.run([task("one", SOLUTION)], FULL, 1, 600.0) if event.done]
+    assert len(started) == executors.STARTS
+    assert event.grader_error == ""
+    assert {outcome.status for outcome in event.outcomes} == {"passed"}
+
+
 def test_closing_the_iterator_leaves_no_process() -> None:
     before = descendants(os.getpid())
     run = executors.run([task("one", SOLUTION), task("two", SOLUTION)], FULL, 2, 600.0)

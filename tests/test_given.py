@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from autograder.given import corpus
 from autograder.given.parameters import Parameters, before_and_after, set_option
+from autograder.given.statistics import largest, largest_gaps, means
 from autograder.given.tables import TableModel
 from autograder.given.tokenizer import Tokenizer
 
@@ -160,3 +161,10 @@ def test_a_result_that_moves_is_seen_to_move():
         return kept
 
     assert before_and_after(grow, [], {"item": 2}, {"item": 3}) == ([1, 2], [1, 2, 3])
+
+
+def test_statistics_are_taken_sample_by_sample():
+    samples = torch.tensor([[[1.0, 2.0], [3.0, 7.0]], [[0.0, 0.0], [5.0, 5.0]]])  # two samples of two pairs
+    assert means(samples).tolist() == [[2.0, 4.5], [2.5, 2.5]]
+    assert largest(samples).tolist() == [[3.0, 7.0], [5.0, 5.0]]
+    assert largest_gaps(samples).tolist() == [4.0, 0.0]

@@ -182,6 +182,16 @@ def test_a_record_is_readable_by_others_and_leaves_nothing_beside_it(tmp_path: P
     assert os.listdir(path.parent) == [path.name]
 
 
+def test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    left, living = store.folder / ".write-left", store.folder / ".write-living"
+    for path in (left, living):
+        path.write_bytes(b"{")
+    os.utime(left, (0, 0))
+    Store(tmp_path)
+    assert (left.exists(), living.exists()) == (False, True)
+
+
 def test_records_are_read_in_the_order_of_assignments_and_students(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for number, (assignment, student, attempt) in enumerate(

@@ -308,6 +308,28 @@ LIES: dict[str, tuple[Any, list[int], bytes]] = {
 }
 
 
+@pytest.mark.parametrize("node", [["list", [["list", []]] * wire.MAX_CONTAINERS], ["list", [0] * (wire.MAX_ITEMS + 1)]])
+def test_more_values_than_a_judge_has_time_for_are_refused(node: Any) -> None:
+    with pytest.raises(WireError, match="too many for one message"):
+        understood(reply_with(node, []), b"")
+
+
+SAME_HASH = [["int", hex(factor * (2**61 - 1))] for factor in range(9, 9 + wire.MAX_SAME_HASH + 1)]
+
+
+@pytest.mark.parametrize(
+    "node", [["set", SAME_HASH], ["dict", SAME_HASH, [0] * len(SAME_HASH)], ["list", [["set", SAME_HASH]]]]
+)
+def test_keys_that_all_have_one_hash_are_refused_before_they_make_a_table_slow(node: Any) -> None:
+    with pytest.raises(WireError, match="one hash"):
+        understood(reply_with(node, []), b"")
+
+
+def test_some_keys_may_have_one_hash() -> None:
+    honest = {-1, -2, 2**61 - 1, 0, 1, 2**61}
+    assert understood(*said(honest)) == honest
+
+
 @pytest.mark.parametrize("lie", LIES)
 def test_a_lie_raises_wire_error(lie: str) -> None:
     node, sizes, body = LIES[lie]

@@ -10,10 +10,11 @@ from __future__ import annotations
 import heapq
 import json
 import os
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import regex
 
@@ -70,8 +71,48 @@ def merge_pair(tokens: Sequence[bytes], pair: Pair) -> list[bytes]:
     raise NotImplementedError
 
 
+def count_pretokens(texts: Iterable[str], special_tokens: Sequence[str]) -> Counter[str]:
+    """How often each pretoken occurs in `texts`. Special tokens cut a text, and do not count.
+
+    A step of `train_bpe`, and not tested by itself. It reads `texts` once and keeps none of them.
+
+    >>> count_pretokens(["a b<|end|>a", " b"], ["<|end|>"])
+    Counter({'a': 2, ' b': 2})
+    """
+    raise NotImplementedError
+
+
+def count_in_parallel(texts: Iterable[str], special_tokens: Sequence[str], n_workers: int) -> Counter[str]:
+    """`count_pretokens` of any number of texts, read as they are needed, in `n_workers` processes. Given to you.
+
+    It pays above some 20 MB: the texts travel to the workers and their counts back. Memory holds a few batches of text
+    and one entry for each distinct pretoken, however long the corpus is.
+    """
+    counts: Counter[str] = Counter()
+    texts = iter(texts)
+    with ProcessPoolExecutor(n_workers) as pool:
+        waiting: deque[Future[Counter[str]]] = deque()
+        while batch := _about_a_megabyte(texts):
+            waiting.append(pool.submit(count_pretokens, batch, special_tokens))
+            if len(waiting) > 2 * n_workers:  # no further ahead than keeps every worker busy
+                counts.update(waiting.popleft().result())
+        for result in waiting:
+            counts.update(result.result())
+    return counts
+
+
+def _about_a_megabyte(texts: Iterator[str]) -> list[str]:
+    """The next texts, until they have a million characters."""
+    batch: list[str] = []
+    size = 0
+    while size < 10**6 and (text := next(texts, None)) is not None:
+        batch.append(text)
+        size += len(text)
+    return batch
+
+
 def train_bpe(
-    corpus: str | Iterable[str], vocab_size: int, special_tokens: Sequence[str] = ()
+    corpus: str | Iterable[str], vocab_size: int, special_tokens: Sequence[str] = (), n_workers: int = 1
 ) -> tuple[dict[int, bytes], list[Pair]]:
     """Learn a vocabulary of at most `vocab_size` tokens (Sennrich et al. 2016, algorithm 1).
 
@@ -83,6 +124,8 @@ def train_bpe(
     Returns `vocab` and `merges`. `merges` has the pairs in the order in which they were learned. `vocab` maps ids to
     byte strings: id i < 256 is the byte i, id 256 + k the token of merge k (from 0), and the special tokens come last,
     in their order. They are distinct and have at least two bytes each.
+
+    With `n_workers` above 1, `count_in_parallel` counts the pretokens; that changes the time and nothing else.
 
     Raises ValueError if `vocab_size` is less than 256 + len(special_tokens).
 

@@ -445,7 +445,7 @@ class Seq2Seq(nn.Module):
 
 
 def seq2seq_loss(logits: Float[Tensor, "b t vocab_size"], labels: Int[Tensor, "b t"]) -> Float[Tensor, ""]:
-    """Return the mean cross-entropy in nats over the labels that are not -100; logits at t are for labels[t].
+    """Return the mean cross-entropy in nats over the labels that are not -100; logits at t are for labels[:, t].
 
     Nothing is shifted here: `shift_right` has done it on the other side. With no label at all the loss is 0, and so is
     its gradient (torch's mean gives NaN).
@@ -478,9 +478,9 @@ def train_t5(
     that `t5_lengths` plans; corrupts each with its own mask, without a final sentinel, both sides ending in `eos_id`;
     starts the decoder with `pad_id`, as T5 does; and takes one step of torch.optim.AdamW without weight decay. The
     learning rate grows linearly to `learning_rate` over the first tenth of the steps and falls linearly towards 0 over
-    the rest. The model trains on `device`; windows and masks are made where `tokens` are. The same state of the
-    generator gives the same model. `on_step(number, model)` is called after each step, numbers from 1: for progress and
-    plots. Raises ValueError where the stream is shorter than a window.
+    the rest. Only the model and its batches are on `device`: stream and generator are on the CPU. The same state of the
+    generator gives the same model. `on_step(number, model)` is called after each step, numbers from 1: for
+    progress and plots. Raises ValueError where the stream is shorter than a window.
     """
     raise NotImplementedError
 

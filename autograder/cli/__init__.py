@@ -11,7 +11,10 @@ import sys
 import typer
 
 # In the order of `--help`. A student's kit has only those that a student needs, so what is not there is left out.
-COMMANDS = ("check", "demo", "grade", "report", "replay", "release", "adequacy", "doctor")
+COMMANDS = (
+    "check", "demo", "grade", "report", "export", "regrade", "similarity", "replay", "release", "nbgrader",
+    "gradescope", "ci", "adequacy", "doctor",
+)  # fmt: skip
 
 INTERRUPTED = 130
 
@@ -50,8 +53,15 @@ def main() -> None:
         if code is None and os.environ.get("AUTOGRADER_DEBUG"):
             raise
         if code is None:
-            text = f"{type(error).__name__}: {error}"
+            text = _shown(f"{type(error).__name__}: {error}")
             print(f"autograder: internal error: {text} (AUTOGRADER_DEBUG=1 shows where)", file=sys.stderr)
             sys.exit(3)
-        print(f"autograder: {error}", file=sys.stderr)
+        print(f"autograder: {_shown(str(error))}", file=sys.stderr)
         sys.exit(code)
+
+
+def _shown(message: str) -> str:
+    """For a terminal: a message may quote the name of a file, or a value, that a submission chose."""
+    from autograder.reports.escape import terminal
+
+    return "\n".join(terminal(line) for line in message.split("\n"))

@@ -13,6 +13,8 @@ import typer
 from autograder.cli import choices
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autograder.course import Assignment
     from autograder.outcome import TestOutcome
     from autograder.sandbox import Forker
@@ -45,8 +47,9 @@ def check(
     try:
         while True:
             stamp = file.stat().st_mtime_ns
-            outcomes = _run(own, file.read_bytes(), forker, portable)
-            _show(own, file, outcomes, all, as_json)
+            first = _First(own, all, silent=as_json)
+            outcomes = _run(own, file.read_bytes(), forker, portable, first.tell)
+            _show(own, outcomes, all, as_json, first.told)
             if not watch:
                 break
             typer.echo(f"watching {file}; Ctrl-C ends")
@@ -73,7 +76,29 @@ def _find(assignment: Assignment, path: Path | None) -> Path:
     )
 
 
-def _run(assignment: Assignment, source: bytes, forker: Forker, portable: bool) -> list[TestOutcome]:
+class _First:
+    """Shows what to fix first while the rest is still being tried. Parts are tried in the order of the handout."""
+
+    def __init__(self, assignment: Assignment, everything: bool, silent: bool) -> None:
+        from rich.console import Console
+
+        self._assignment, self._everything, self._silent = assignment, everything, silent
+        self._console = Console(file=sys.stdout)  # while tests run, sys.stdout is a log
+        self.told = ""
+
+    def tell(self, test: TestOutcome) -> None:
+        # What ran out of time is tried again at the end, and may hold then.
+        if self._silent or self.told or test.status in ("passed", "skipped", "timeout"):
+            return
+        from autograder.reports import failure
+
+        self.told = test.test
+        self._console.print(failure.fix_first(self._assignment, test, self._everything), crop=False)
+
+
+def _run(
+    assignment: Assignment, source: bytes, forker: Forker, portable: bool, tell: Callable[[TestOutcome], None]
+) -> list[TestOutcome]:
     import hashlib
 
     import torch
@@ -88,12 +113,12 @@ def _run(assignment: Assignment, source: bytes, forker: Forker, portable: bool) 
     plan = Plan(
         assignment, source, KeptConnection(forker) if portable else partial(SandboxConnection, forker),
         seed=hashlib.sha256(source).digest(), suite="public",
-        diagnose=lambda part, trial: misconceptions.name(wrongs, trial),
+        diagnose=lambda part, trial: misconceptions.name(wrongs, trial), tell=tell,
     )  # fmt: skip
     return grade(plan)
 
 
-def _show(assignment: Assignment, file: Path, outcomes: list[TestOutcome], everything: bool, as_json: bool) -> None:
+def _show(assignment: Assignment, outcomes: list[TestOutcome], everything: bool, as_json: bool, told: str) -> None:
     if as_json:
         import msgspec
 
@@ -103,4 +128,4 @@ def _show(assignment: Assignment, file: Path, outcomes: list[TestOutcome], every
 
     from autograder.reports import failure
 
-    Console().print(failure.checked(assignment, outcomes, everything), crop=False)
+    Console().print(failure.checked(assignment, outcomes, everything, told), crop=False)

@@ -78,10 +78,12 @@ def key(file: Path | None) -> Key:
     return Key(secret)
 
 
-def level(unsafe_allow: str) -> str:
+def level(unsafe_allow: str, device: str = "cpu") -> str:
     """The strongest level that this machine holds, refused below landlock unless it is allowed by name."""
     from autograder import sandbox
 
+    if device != "cpu":
+        return _gpu_level(unsafe_allow, device)
     best = sandbox.probe().best
     if best in CONTAINED or unsafe_allow == best:
         return best
@@ -89,6 +91,22 @@ def level(unsafe_allow: str) -> str:
         f"this machine can only run submissions at level {best}, which contains nothing: they can do what you can. "
         f"`autograder doctor` says how to get more; --unsafe-allow {best} goes on without."
     )
+
+
+def _gpu_level(unsafe_allow: str, device: str) -> str:
+    """Level gpu, which has to be asked for twice: the driver and every system call are open to what runs there."""
+    from autograder import sandbox
+
+    if device != "cuda":
+        raise UsageError(f"--device is cpu or cuda, not {device!r}")
+    if unsafe_allow != "gpu":
+        raise sandbox.SandboxError(
+            "on a GPU submissions run at level gpu, which keeps files from them and little else: "
+            "use a machine without secrets and say --unsafe-allow gpu, or grade with --device cpu"
+        )
+    if not any(Path("/dev").glob("nvidia[0-9]*")):
+        raise sandbox.SandboxError("this machine has no NVIDIA device (/dev/nvidia0): grade with --device cpu")
+    return "gpu"
 
 
 def isolation(name: str) -> Isolation:

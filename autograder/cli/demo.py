@@ -34,7 +34,8 @@ def demo(
     Store(out)
     piles = []
     for one in chosen:
-        folder = embedded.write(one, out / "submissions" / one.name, hostile=contained)
+        members = embedded.members(one, hostile=contained)
+        folder = embedded.write(members, out / "submissions" / one.name, one.module)
         piles.append((one, list(intake(folder, module=one.module))))
     settings = progress.Settings(
         course=own, course_folder=choices.folder(course), key=Key(DEMO_KEY), out=out, jobs=jobs,

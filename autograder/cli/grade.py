@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autograder.cli import choices
+
+if TYPE_CHECKING:
+    from autograder.intake import Submission
 
 
 def grade(
@@ -22,6 +25,12 @@ def grade(
     isolation: choices.IsolationName = "zygote",
     device: Annotated[str, typer.Option(help="cpu, or cuda: weaker containment, off by default.")] = "cpu",
     regrade: Annotated[bool, typer.Option("--regrade", help="Grade again what has a record already.")] = False,
+    layout: Annotated[str, typer.Option(help="Of SUBMISSIONS, where it is not to be recognised.")] = "",
+    times: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="CSV of student and submitted_at, where the LMS's files lack it."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Only show which file is whose.")] = False,
     all: Annotated[bool, typer.Option("--all", help="SUBMISSIONS holds a folder for each assignment.")] = False,
     unsafe_allow: choices.UnsafeAllow = "",
     as_json: choices.Json = False,
@@ -37,7 +46,9 @@ def grade(
             "name the submissions: autograder grade ASSIGNMENT PATH, or autograder grade --all PATH"
         )
     from autograder.cli import progress
-    from autograder.intake import intake
+    from autograder.ledger import Ledger
+    from autograder.lms import layouts
+    from autograder.records import Store
 
     own = choices.course(course)
     chosen = choices.assignments(own, assignment, all)
@@ -45,11 +56,31 @@ def grade(
     for one in chosen:
         path = submissions / one.name if all else submissions
         if not (all and not path.exists()):
-            piles.append((one, list(intake(path, module=one.module))))
+            found, taken = layouts.take_in(path, one, layout)
+            taken = layouts.with_times(taken, times)
+            if show or found != "plain":
+                _show(one.name, found, taken)
+            piles.append((one, taken))
     if not piles:
         raise choices.UsageError(f"{submissions} has a folder for none of: {', '.join(a.name for a in chosen)}")
+    if show:
+        return
     settings = progress.Settings(
         course=own, course_folder=choices.folder(course), key=choices.key(key_file), out=out, jobs=jobs,
         isolation=choices.isolation(isolation), device=device, regrade=regrade, unsafe_allow=unsafe_allow,
     )  # fmt: skip
-    progress.grade(piles, settings, as_json=as_json)
+    Store(out)
+    numbered = [(one, Ledger(out, one.name).enter(taken)) for one, taken in piles]
+    progress.grade(numbered, settings, as_json=as_json)
+
+
+def _show(assignment: str, layout: str, taken: list[Submission]) -> None:
+    """Which file is whose, on standard error: the ledger keeps the same."""
+    from autograder.reports.escape import terminal
+
+    typer.echo(f"{assignment}: {len(taken)} submissions, laid out as {layout}", err=True)
+    for one in taken:
+        when = one.submitted_at.isoformat(timespec="minutes") if one.submitted_at else "late" if one.late else ""
+        known = " ".join(f"{name}={value}" for name, value in one.identities.items())
+        line = [terminal(one.student), when, terminal(known), f"<- {terminal(one.origin)}", terminal(one.problem)]
+        typer.echo("  " + "  ".join(filter(None, line)), err=True)

@@ -41,10 +41,11 @@ def grade(
     piles: list[tuple[Assignment, list[Submission]]], settings: Settings, *, as_json: bool = False
 ) -> list[Record]:
     """Grade every pile, write the report, print the table. Exits with 3 where the grader itself failed on one."""
-    level = settings.level or choices.level(settings.unsafe_allow)
+    level = settings.level or choices.level(settings.unsafe_allow, settings.device)
     store = Store(settings.out)
     options = batch.Options(
-        key=settings.key, level=level, jobs=settings.jobs, isolation=settings.isolation, device=settings.device,
+        key=settings.key, level=level, jobs=settings.jobs if settings.device == "cpu" else 1,  # one to a GPU
+        isolation=settings.isolation, device=settings.device,
         regrade=settings.regrade, course_folder=settings.course_folder,
     )  # fmt: skip
     batches = [batch.Batch(settings.course, assignment, pile, store, options) for assignment, pile in piles]

@@ -44,8 +44,8 @@ def replay(
             f"{record} was graded under course key {old.key}, this key is {key.id}: other inputs would be drawn"
         )
     options = batch.Options(
-        key=key, level=choices.level(unsafe_allow), isolation=choices.isolation(isolation), device=old.device,
-        course_folder=choices.folder(course),
+        key=key, level=choices.level(unsafe_allow, old.device), device=old.device,
+        isolation=choices.isolation(isolation), course_folder=choices.folder(course),
     )  # fmt: skip
     outcome = batch.replay(own, old, test, options)
     if as_json:

@@ -62,7 +62,7 @@ class SandboxConnection:
     def _died(self) -> Ended:
         end = self._worker.stop()
         if end.how == "flooded":
-            return Ended("crashed", "prints more than anybody will read")
+            return Ended("crashed", "prints or writes more than anybody will keep")
         if end.signal is not None and end.signal == getattr(signal, "SIGXCPU", None):
             return Ended("timeout", "uses up its processor time")
         if end.signal is not None:

@@ -14,22 +14,28 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 
+from autograder import wire
 from autograder.course import Assignment, Limits
 from autograder.judge.checks import Mismatch
 from autograder.judge.proxies import Submission
 from autograder.judge.session import Abandoned, Connection, Ended, Session, StudentError, Unusable
 from autograder.judge.show import brief, snippet
-from autograder.judge.suite import Mark, sentence, use
+from autograder.judge.suite import Mark, reference, sentence, use
 from autograder.judge.trial import MAX_SHRINKS, EnoughShrinking, Failure, Trial, set_trial
 from autograder.outcome import Status, TestOutcome, TraceEntry
 from autograder.wire import Target
 
+MAX_MESSAGE = 4000  # characters
+MAX_SNIPPET = 256 << 10  # characters: what a submission returned may be the next call's argument, and large
+MAX_FLAGS, MAX_FLAG = 20, 200  # sentences, characters of one
 MAX_TIMEOUTS = 3  # after the third the submission has had its chances, and the class is waiting
 OUT_OF_MEMORY = ("can't allocate memory", "std::bad_alloc", "not enough memory")
 
@@ -54,11 +60,12 @@ class Plan:
         diagnose: Diagnose | None = None,
         tell: Callable[[TestOutcome], None] | None = None,
         shrink: bool = True,
+        flag: Callable[[str], None] | None = None,
     ) -> None:
         self.assignment, self.source, self.connect, self.seed = assignment, source, connect, seed
-        self.path = assignment.suite if suite == "hidden" else assignment.public_tests
+        self.path = _tests(assignment, suite)
         self.only, self.limits = frozenset(only), limits or assignment.limits
-        self.diagnose, self.tell, self.shrink = diagnose, tell, shrink
+        self.diagnose, self.tell, self.shrink, self.flag = diagnose, tell, shrink, flag
 
 
 def grade(plan: Plan) -> list[TestOutcome]:
@@ -75,6 +82,25 @@ def grade(plan: Plan) -> list[TestOutcome]:
         second = {outcome.test: outcome for outcome in again.outcomes}
         grader.outcomes = [second.get(outcome.test, outcome) for outcome in grader.outcomes]
     return grader.outcomes
+
+
+def warm_up(assignment: Assignment, suite: str = "hidden") -> None:
+    """Load what every run of this suite loads, so that a process that forks for each submission does it once.
+
+    A fault of the suite is no news here: the run itself will report it.
+    """
+    use(assignment)
+    with contextlib.suppress(Exception):
+        _pytest(_tests(assignment, suite), [_fixture(assignment.name)], "--collect-only")
+        _draw_something()
+        if assignment.solution.is_file():
+            reference(assignment.name)
+
+
+@hypothesis.settings(max_examples=2, database=None)
+@hypothesis.given(st.data(), st.text(), st.floats(), st.lists(st.integers()))
+def _draw_something(*drawn: object) -> None:
+    """Hypothesis builds its tables of characters (over a second) and loads half of its modules at the first draw."""
 
 
 def test_seed(seed: bytes, test: str) -> int:
@@ -112,22 +138,13 @@ class _Grader:
             self._try_to_load()
         except Abandoned as end:
             raise end.error from None
-        log = io.StringIO()
-        arguments = [
-            str(self.plan.path), "-q", "--import-mode=importlib", "--rootdir", str(self.plan.path.parent),
-            "-c", "/dev/null" if sys.platform != "win32" else "nul", "--capture=no", "-p", "no:cacheprovider",
-            "-p", "no:faulthandler", "-p", "no:logging", "-p", "no:unraisableexception", "--noconftest",
-        ]  # fmt: skip
-        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            code = pytest.main(arguments, plugins=[self, _fixture(self.plan.assignment.name)])
+        code, log = _pytest(self.plan.path, [self, _fixture(self.plan.assignment.name)])
         if self._interrupted:
             raise KeyboardInterrupt
         if self._abandoned is not None:
             raise self._abandoned
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not self.outcomes:
-            raise RuntimeError(
-                f"the suite {self.plan.path} could not be run (pytest: {code!r}): {log.getvalue()[-2000:]}"
-            )
+            raise RuntimeError(f"the suite {self.plan.path} could not be run (pytest: {code!r}): {log[-2000:]}")
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self._interrupted = excinfo.type is KeyboardInterrupt  # pytest also ends a failed collection this way
@@ -206,6 +223,7 @@ class _Grader:
             if trial.failure is None or trial.failure.error is not error:
                 trial.failure = Failure(session.exchanges, error)
         finally:
+            self._look(session)
             session.close()
         outcome.examples = trial.examples
         if trial.failure is not None:
@@ -243,15 +261,27 @@ class _Grader:
             raise Ended("timeout", self._stopped)
         connection = self.plan.connect(self._limits)
         try:
-            return Session(connection, self.plan.assignment.name, self.plan.source, self._limits)
+            watched = self.plan.assignment.flagged if self.plan.flag is not None else ()
+            return Session(connection, self.plan.assignment.name, self.plan.source, self._limits, watched)
         except BaseException:
             connection.close()
             raise
 
+    def _look(self, session: Session) -> None:
+        """Flag what the worker saw of the watched names. It may have died, or lie: this is advice."""
+        if self.plan.flag is None or not self.plan.assignment.flagged:
+            return
+        with contextlib.suppress(Exception, Ended):
+            for text in session.ask(wire.Seen(), wire.Encoder(), None)[:MAX_FLAGS]:
+                if isinstance(text, str):
+                    self.plan.flag("".join(c if c.isprintable() else " " for c in text[:MAX_FLAG]))
+
     def _try_to_load(self) -> None:
         """What happens when the file is imported: if that fails, every test has the same reason."""
         try:
-            self._session().close()
+            session = self._session()
+            self._look(session)
+            session.close()
         except (StudentError, Unusable) as error:
             self.unloadable = self._not_imported(error)
         except Ended as end:
@@ -288,7 +318,7 @@ class _Grader:
         elif self._reference_survives(test):
             # The test expects values of the right kind and met others: the submission's mistake, not the judge's.
             outcome.reason = "returns something of a kind that is not expected here"
-            outcome.message = f"{type(error).__name__}: {error}"
+            outcome.message = f"{type(error).__name__}: {error}"[:MAX_MESSAGE]  # a KeyError says its key
         else:
             _blame_the_judge(outcome, error)
         self._describe(outcome, failure.exchanges)
@@ -324,7 +354,8 @@ class _Grader:
             and not isinstance(last.result, Target)
         ):
             outcome.returned = brief(last.result)
-        outcome.snippet = snippet(self.plan.assignment.name, exchanges)
+        script = snippet(self.plan.assignment.name, exchanges)
+        outcome.snippet = script if len(script) <= MAX_SNIPPET else ""
 
     def _count_timeouts(self, outcome: TestOutcome) -> None:
         late = [o for o in self.outcomes if o.status == "timeout"]
@@ -346,7 +377,23 @@ def _blank(name: str, test: Callable[..., Any], mark: Mark) -> TestOutcome:
 def _blame_the_judge(outcome: TestOutcome, error: Exception) -> None:
     outcome.status = "error"
     outcome.reason = f"the judge could not finish this test: {type(error).__name__}: {error}"[:400]
-    outcome.message = "".join(traceback.format_exception(error))[-4000:]
+    outcome.message = "".join(traceback.format_exception(error))[-MAX_MESSAGE:]
+
+
+def _tests(assignment: Assignment, suite: str) -> Path:
+    return assignment.suite if suite == "hidden" else assignment.public_tests
+
+
+def _pytest(path: Path, plugins: list[object], *more: str) -> tuple[int | pytest.ExitCode, str]:
+    """Run pytest on `path` with our plugins and none of this machine's settings: its exit code, and what it said."""
+    log = io.StringIO()
+    arguments = [
+        str(path), "-q", "--import-mode=importlib", "--rootdir", str(path.parent),
+        "-c", "/dev/null" if sys.platform != "win32" else "nul", "--capture=no", "-p", "no:cacheprovider",
+        "-p", "no:faulthandler", "-p", "no:logging", "-p", "no:unraisableexception", "--noconftest", *more,
+    ]  # fmt: skip
+    with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        return pytest.main(arguments, plugins=plugins), log.getvalue()
 
 
 def _fixture(name: str) -> object:

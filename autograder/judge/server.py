@@ -4,7 +4,8 @@ Theory of operation. The orchestrator starts this process with one socket. It ta
 anywhere but in a temporary folder, so that no bug in a suite and nothing that a reply provokes can touch the gradebook.
 For each job it forks: the child takes the zygote's control socket that came with the job, asks it for workers, and
 sends outcomes straight to the orchestrator. A child that dies takes one submission's attempt with it, and the
-orchestrator hears so from the parent. Nothing survives from one submission to the next.
+orchestrator hears so from the parent. Before a suite has its first job here, this process loads it, so that no child
+needs to. Nothing survives from one submission to the next.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autograder.course import Assignment, CourseError, open_course
+
+if TYPE_CHECKING:
+    from autograder import job
 
 WRITABLE_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
 
@@ -42,17 +49,23 @@ def serve(channel: socket.socket, folder: str) -> None:
     import torch
 
     from autograder import job
-    from autograder.judge import grading  # noqa: F401 - imported once, before the first fork
+    from autograder.judge import grading
 
     torch.set_num_threads(1)
     os.environ["TMPDIR"] = tempfile.tempdir = folder
     os.chdir(folder)
     job.send(channel, job.Ready(confine(folder)))
+    warm: set[tuple[str, str, str]] = set()
     while True:
         try:
             task, descriptors = job.receive(channel, job.Job, descriptors=1)
         except (EOFError, ConnectionError):
             return
+        kind = (task.course, task.assignment, task.suite)
+        if kind not in warm:
+            warm.add(kind)
+            with contextlib.suppress(CourseError):  # the child will say so
+                grading.warm_up(_assignment(task), task.suite)
         child = os.fork()
         if not child:
             _child(channel, task, descriptors)
@@ -84,16 +97,14 @@ def _child(channel: socket.socket, task: object, descriptors: list[int]) -> None
 
 def _do(channel: socket.socket, task: object, descriptors: list[int]) -> object:
     from autograder import job, sandbox
-    from autograder.course import Limits, open_course
+    from autograder.course import Limits
     from autograder.diagnosis import Diagnosis
     from autograder.judge.connect import SandboxConnection
-    from autograder.judge.grading import Plan, grade
+    from autograder.judge.grading import MAX_FLAGS, Plan, grade
 
     assert isinstance(task, job.Job)
     started = time.monotonic()
-    assignment = open_course(Path(task.course) if task.course else None).assignment(task.assignment)
-    if task.course and task.course not in sys.path:
-        sys.path.insert(0, task.course)
+    assignment = _assignment(task)
     forker = sandbox.attach(descriptors[0])
     limits = task.limits or assignment.limits
 
@@ -101,13 +112,21 @@ def _do(channel: socket.socket, task: object, descriptors: list[int]) -> object:
         return SandboxConnection(forker, own)
 
     diagnosis = Diagnosis(assignment, connect, limits) if task.diagnose else None
+    flags: dict[str, None] = {}
     plan = Plan(
         assignment, task.source, connect, seed=task.seed, suite=task.suite, only=task.only, limits=limits,
         diagnose=diagnosis.name if diagnosis else None, shrink=task.shrink,
-        tell=lambda outcome: job.send(channel, job.Told(outcome)),
+        tell=lambda outcome: job.send(channel, job.Told(outcome)), flag=lambda text: flags.setdefault(text),
     )  # fmt: skip
     outcomes = grade(plan)
-    return job.Done(outcomes, round(time.monotonic() - started, 3), forker.forks)
+    return job.Done(outcomes, round(time.monotonic() - started, 3), forker.forks, tuple(sorted(flags))[:MAX_FLAGS])
+
+
+def _assignment(task: job.Job) -> Assignment:
+    """What a job is about. Tests of another course import their neighbours by its folder."""
+    if task.course and task.course not in sys.path:
+        sys.path.insert(0, task.course)
+    return open_course(Path(task.course) if task.course else None).assignment(task.assignment)
 
 
 def _how(status: int) -> str:

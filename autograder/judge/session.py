@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
+import numpy
+import torch
 
 from autograder import wire
 from autograder.course import Limits
@@ -22,6 +24,10 @@ from autograder.worker import Answerer
 
 MAX_HANDLES = 1 << 31
 MAX_EXCHANGES = 2000  # of one example; a longer one is not replayed for a diagnosis
+# Of one example's arguments and answers; a trial keeps some twenty examples. A submission that answered every call with
+# the largest tensor that it may send would otherwise fill the judge's memory.
+MAX_KEPT_BYTES = 16 << 20
+NODE_BYTES = 64  # of each value, whatever it holds
 
 
 class StudentError(Exception):
@@ -91,23 +97,26 @@ class Exchange(msgspec.Struct, frozen=True):
 class Session:
     """A worker that has loaded one module, and the exchanges since the current example began."""
 
-    def __init__(self, connection: Connection, name: str, source: bytes, limits: Limits) -> None:
+    def __init__(
+        self, connection: Connection, name: str, source: bytes, limits: Limits, watched: tuple[str, ...] = ()
+    ) -> None:
         self.name = name
         self.exchanges: list[Exchange] = []
         self.handles = 0
+        self._kept = 0
         self._limits = limits
         self._connection = connection
         self._seconds_left = limits.test_seconds
         self._base = -1
         self._forget = -1
-        self.ask(wire.Load(name, source), wire.Encoder(), None)
+        self.ask(wire.Load(name, source, watched), wire.Encoder(), None)
 
     def close(self) -> None:
         self._connection.close()
 
     def begin_example(self) -> None:
         """Forget the exchanges and the objects of the example before; objects made before the first one stay."""
-        self.exchanges = []
+        self.exchanges, self._kept = [], 0
         if self._base < 0:
             self._base = self.handles
         self.handles = self._forget = self._base
@@ -117,6 +126,8 @@ class Session:
         nonce = os.urandom(16)
         question = wire.Question(nonce, operation, wire.sizes(encoder.buffers), self._forget)
         self._forget = -1
+        if self._seconds_left <= 0:
+            raise Ended("timeout", f"its calls in one test take longer than {self._limits.test_seconds:.0f} s together")
         seconds = min(self._limits.call_seconds, self._seconds_left)
         started = time.monotonic()
         try:
@@ -144,7 +155,13 @@ class Session:
             return
         exchange = said(**came_of_it)
         looked_up = exchange.action == "get" and isinstance(exchange.result, Target) and exchange.result.path
-        if not looked_up:  # a method, which its call will name
+        if looked_up:  # a method, which its call will name
+            return
+        asked, answered = weight([exchange.args, exchange.kwargs, exchange.extra]), weight(exchange.result)
+        if self._kept + asked + answered > MAX_KEPT_BYTES:
+            exchange, answered = said(error="the answer was too large to keep"), 0
+        self._kept += asked + answered
+        if self._kept <= MAX_KEPT_BYTES:
             self.exchanges.append(exchange)
 
     def _outcome(
@@ -173,3 +190,16 @@ class Session:
         if node.handle >= self.handles:
             self.handles = node.handle + 1
         return Target(node.handle, node.path[:200], node.kind[:200])
+
+
+def weight(value: Any) -> int:
+    """Roughly how many bytes a value takes."""
+    if isinstance(value, torch.Tensor | numpy.ndarray):
+        return NODE_BYTES + int(value.nbytes)
+    if isinstance(value, str | bytes):
+        return NODE_BYTES + len(value)
+    if isinstance(value, dict):
+        return NODE_BYTES + sum(weight(key) + weight(item) for key, item in value.items())
+    if isinstance(value, list | tuple | frozenset):
+        return NODE_BYTES + sum(map(weight, value))
+    return NODE_BYTES

@@ -30,27 +30,42 @@ SHORT = 140  # characters of one text where everything must fit on a screen
 SHORT_SNIPPET = 320
 
 
-def checked(assignment: Assignment, outcomes: Iterable[TestOutcome], everything: bool) -> RenderableType:
-    """A student's own check: what to fix first, on at most a screen; all of it where `everything` is asked for."""
+def checked(
+    assignment: Assignment, outcomes: Iterable[TestOutcome], everything: bool, told: str = ""
+) -> RenderableType:
+    """A student's own check: what to fix first, on at most a screen; all of it where `everything` is asked for.
+
+    `told` names the test that `fix_first` has shown already.
+    """
     tests = list(outcomes)
-    failing = sorted((t for t in tests if t.status != "passed"), key=lambda t: t.status == "skipped")
+    failing = sorted((t for t in tests if t.status != "passed"), key=lambda t: (t.test != told, t.status == "skipped"))
     if not failing:
         return Group(
             Text(f"All public properties of {assignment.name} hold ({len(tests)}).", "bold green"),
             Text("The grader has more properties, and draws other inputs.", "dim"),
         )
-    titles = {part.name: part.title for part in assignment.parts}
     shown = failing if everything else failing[:1]
-    held = f"{len(tests) - len(failing)} of {len(tests)} properties hold"
-    lines: list[RenderableType] = [Text.assemble(_strip(assignment, tests), "  ", held)]
+    lines: list[RenderableType] = []
     for place, test in enumerate(shown):
-        title = titles.get(test.part) or terminal(test.part)
-        head = Text.assemble(("Fix first" if place == 0 else "Then", "bold cyan"), "  ", title)
-        lines += [Text(), head, outcome(test, short=not everything)]
+        if test.test != told:
+            lines += [_headed(assignment, test, "Then" if place else "Fix first", short=not everything), Text()]
+    held = f"{len(tests) - len(failing)} of {len(tests)} properties hold"
+    lines.append(Text.assemble(_strip(assignment, tests), "  ", held))
     if len(failing) > len(shown):
         more = "1 more property does" if len(failing) == 2 else f"{len(failing) - 1} more properties do"
-        lines += [Text(), Text(f"{more} not hold; --all shows everything.", "dim")]
+        lines.append(Text(f"{more} not hold; --all shows everything.", "dim"))
     return Group(*lines)
+
+
+def fix_first(assignment: Assignment, test: TestOutcome, everything: bool) -> RenderableType:
+    """The first property that does not hold, as soon as that is known: the rest of the check goes on after it."""
+    return Group(_headed(assignment, test, "Fix first", short=not everything), Text())
+
+
+def _headed(assignment: Assignment, test: TestOutcome, heading: str, *, short: bool) -> RenderableType:
+    titles = {part.name: part.title for part in assignment.parts}
+    title = titles.get(test.part) or terminal(test.part)
+    return Group(Text.assemble((heading, "bold cyan"), "  ", title), outcome(test, short=short))
 
 
 def _strip(assignment: Assignment, tests: list[TestOutcome]) -> Text:

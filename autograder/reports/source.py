@@ -53,6 +53,11 @@ def left_out(source: str) -> int:
     return max(0, len(source.splitlines()) - MAX_LINES)
 
 
+def failing_lines(source: str, test: TestOutcome) -> range:
+    """The lines of the function that a test ended in, counted from 1; empty where it is not to be found."""
+    return _functions(source.splitlines()[:MAX_LINES], test)
+
+
 def _functions(lines: list[str], test: TestOutcome) -> range:
     """The lines of the function that the failing test ended in: where it raised, else the one called last."""
     if test.trace:

@@ -40,16 +40,24 @@ What each layer buys
 - *Landlock* (`landlock`): which files can be opened, whatever the mount table says. At level landlock it replaces the
   outer wall; what then still leaks is the existence, size and age of files (`stat`). Each worker has a directory of its
   own under the system's temporary one; its zygote looks a few times a second, and ends what fills it.
-- *System calls* (`seccomp`): an allow-list. No processes, no sockets, no passing of descriptors, no new kernel surface.
+- *System calls* (`seccomp`): an allow-list. No processes, no sockets, no passing of descriptors, no new kernel surface,
+  and nothing that changes a file without opening it, which Landlock would not notice.
 - *Limits* (`limits`): address space, data, CPU time, file size, open files, threads.
 - *Self-test* (`selftest`): before `Zygote.fileno` gives anything away, one worker tries what must fail. If anything
-  succeeds, `SandboxError`: nothing runs at a level that does not hold.
+  succeeds, `SandboxError`: nothing runs at a level that does not hold. Tests can leave a layer out (`Settings.has`), to
+  show what it is for; such a sandbox gets no further than this.
+
+What is promised to those who grade with it, and what is not, stands in `SECURITY.md` beside this file.
 
 Levels
 ------
-`full` is all of it. `landlock` needs no namespaces, so it works in ordinary containers and on Slurm nodes. `subprocess`
-contains nothing and is for one's own code only: `start_here` forks from the process that asks, and where there is no
-fork, an interpreter is started for each worker and spoken to through pipes.
+`full` is all of it. `landlock` needs no namespaces, so it works in ordinary containers and on Slurm nodes. `gpu` is
+landlock without the filter on system calls and without a bound on memory, and with NVIDIA's devices, /proc and /sys: a
+driver needs all that. What holds is that hidden files cannot be read; the driver's own holes, other users' processes
+and the network are open, so it is asked for twice, and for one submission at a time on a machine without secrets. The
+zygote never touches the device: CUDA does not survive a fork. `subprocess` contains nothing and is for one's own code
+only: `start_here` forks from the process that asks, and where there is no fork, an interpreter is started for each
+worker and spoken to through pipes.
 `isolation="fresh"` starts an interpreter for each worker under the same lock-down, as a cross-check: own memory layout,
 nothing shared.
 

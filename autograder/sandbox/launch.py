@@ -29,7 +29,7 @@ from autograder.sandbox.errors import SandboxError, TimedOut, WorkerGone
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.runtime import Entry
 
-LEVELS = ("full", "landlock", "subprocess")
+LEVELS = ("full", "landlock", "gpu", "subprocess")
 Isolation = Literal["zygote", "fresh"]
 ALWAYS_IMPORTED = ("numpy.random", "msgspec", "jaxtyping", "autograder.worker", "autograder.sandbox.selftest")
 READY_SECONDS = 120.0  # torch takes two, on a machine with nothing else to do
@@ -115,7 +115,8 @@ class Zygote:
         limits = Limits()
         with contextlib.closing(ZygoteForker(self._control.dup())) as forker, forker.start(Task.TEST, limits) as worker:
             hidden = (self._keep.canary(), str(runtime.PACKAGE / "course.py"), __file__)
-            ground = msgspec.json.encode(selftest.Ground(self.level, hidden, limits.memory_mebibytes))
+            own = self._keep.readable()
+            ground = msgspec.json.encode(selftest.Ground(self.level, hidden, limits.memory_mebibytes, own))
             try:
                 worker.send([selftest.LENGTH.pack(len(ground)), ground], 10.0)
                 size = selftest.LENGTH.unpack(worker.receive(selftest.LENGTH.size, 10.0))[0]
@@ -154,10 +155,8 @@ class Keep:
     """What the orchestrator keeps on disk for one zygote: a directory that it removes, and what the zygote printed."""
 
     def __init__(self) -> None:
-        sweep()
-        self.directory = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.directory, self._lock = hold()
         self.directory.chmod(0o755)
-        self._lock = lock(self.directory)
         self.log = tempfile.TemporaryFile()  # noqa: SIM115
         self.info = tempfile.TemporaryFile()  # noqa: SIM115
 
@@ -165,6 +164,15 @@ class Keep:
         """A file that anybody may read who can reach it."""
         path = self.directory / "canary"
         path.write_text("a worker must not read this")
+        path.chmod(0o644)
+        return str(path)
+
+    def readable(self) -> str:
+        """A file of this user's among those that a worker may read, "" where there is no wall to be read through."""
+        path = self.directory / "runtime" / "readable"
+        if not path.parent.is_dir():
+            return ""
+        path.write_text("a worker may read this, and do nothing else to it")
         path.chmod(0o644)
         return str(path)
 
@@ -186,6 +194,13 @@ class Keep:
             os.close(self._lock)
             self._lock = None
         scratch.remove(str(self.directory))
+
+
+def hold() -> tuple[Path, int | None]:
+    """A new directory and the descriptor that holds it. Once its holder is gone, by whatever end, it is swept."""
+    sweep()
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX))
+    return directory, lock(directory)
 
 
 def lock(directory: Path) -> int | None:
@@ -221,15 +236,17 @@ def start(
     isolation: Isolation = "zygote",
     device: str = "cpu",
     package: Path = runtime.PACKAGE,
+    without: tuple[str, ...] = (),
 ) -> Zygote:
     """Start a zygote whose workers may import the distributions in `names` (the assignment's `runtime`).
 
-    Returns at once; `Zygote.ready` waits for it. `package` is the directory with the worker's code. Raises SandboxError
-    where this machine cannot do it.
+    Returns at once; `Zygote.ready` waits for it. `package` is the directory with the worker's code. `without` leaves
+    layers out (`Settings.has`); the self-test refuses such a sandbox, so it is of use to tests of what a layer is for,
+    and no command and no variable of the environment leads to it. Raises SandboxError where this machine cannot do it.
     """
     if level not in LEVELS:
         raise SandboxError(f"there is no sandbox level {level!r}: choose one of {', '.join(LEVELS)}")
-    if device != "cpu":
+    if device != "cpu" and level != "gpu":
         raise SandboxError(f"level {level} contains code on the CPU only, not on {device}: grade with --device cpu")
     if sys.platform != "linux":
         if level != "subprocess":
@@ -238,16 +255,25 @@ def start(
     # Our worker needs torch whatever is taught; its first optimizer would import _dynamo, which takes a second.
     torch = ("torch", "torch._dynamo") if "torch" in names or package == runtime.PACKAGE else ()
     imports = (*torch, *runtime.top_level_modules(names), *ALWAYS_IMPORTED)
-    return launch(level, runtime.tree(names, package), imports, isolation)
+    return launch(level, runtime.tree(names, package), imports, isolation, without, device)
 
 
-def launch(level: str, entries: Sequence[Entry], imports: tuple[str, ...], isolation: Isolation = "zygote") -> Zygote:
+def launch(
+    level: str,
+    entries: Sequence[Entry],
+    imports: tuple[str, ...],
+    isolation: Isolation = "zygote",
+    without: tuple[str, ...] = (),
+    device: str = "cpu",
+) -> Zygote:
     """Start a zygote on a runtime tree. Raises SandboxError."""
     keep = Keep()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         command, settings, environment = walls.PLANS[level](entries, walls.Ground(keep.directory, keep.info.fileno()))
-        settings = msgspec.structs.replace(settings, isolation=isolation, control=theirs.fileno(), imports=imports)
+        settings = msgspec.structs.replace(
+            settings, isolation=isolation, control=theirs.fileno(), imports=imports, without=without, device=device
+        )
         process = subprocess.Popen(
             [*command, msgspec.json.encode(settings).decode()],
             stdin=subprocess.PIPE,

@@ -36,17 +36,20 @@ def baseline() -> Baseline:
     return Baseline(kibibytes["VmSize"] << 10, kibibytes["VmData"] << 10)
 
 
-def apply(limits: Limits, start: Baseline, other_threads: int) -> None:
-    """Set the limits on this process, hard ones too, so that nothing raises them again.
+def apply(limits: Limits, start: Baseline, other_threads: int, *, memory: bool = True) -> None:
+    """Set the limits on this process, hard ones too, so that nothing raises them again. Without `memory`, all others.
 
     `other_threads` is what the user id has besides this worker, where the kernel counts them together.
     """
     import resource
 
     budget = limits.memory_mebibytes * MEBIBYTE
-    for name, soft, hard in (
+    of_memory = (
         (resource.RLIMIT_AS, start.address_bytes + budget, 0),
         (resource.RLIMIT_DATA, start.data_bytes + budget, 0),
+    )
+    for name, soft, hard in (
+        *(of_memory if memory else ()),
         # SIGXCPU first, which says what happened, and a second later SIGKILL for a process that ignores it.
         (resource.RLIMIT_CPU, limits.cpu_seconds, 1),
         (resource.RLIMIT_FSIZE, limits.file_mebibytes * MEBIBYTE, 0),

@@ -32,6 +32,12 @@ class Settings(msgspec.Struct, frozen=True):
     scratch: str = ""  # where the directories of workers are made; "" where each has its own /tmp
     uid: int = -1  # to become, where started as root
     shared_uid: bool = False  # other programs run under the same user id
+    device: str = "cpu"  # where torch makes tensors that nobody placed; it is touched in workers only
+    without: tuple[str, ...] = ()  # layers that are left out, to show what each is for; no such sandbox gets ready
+
+    def has(self, layer: str) -> bool:
+        """Whether a layer is to be in force. Those that can be left out: namespaces, rlimits, landlock, seccomp."""
+        return layer not in self.without
 
 
 def take_descriptors(channel: int, output: int) -> None:
@@ -47,13 +53,17 @@ def take_descriptors(channel: int, output: int) -> None:
 def confine(settings: Settings, request: Request, start: Baseline, other_threads: int, scratch: str) -> None:
     """Lock this process down as its level promises, for good. Raises OSError where the kernel refuses."""
     os.umask(0o077)
-    limits.apply(request.limits, start, other_threads)
+    if settings.has("rlimits"):
+        # CUDA reserves address space by the hundred gigabytes, so at level gpu nothing can bound it.
+        limits.apply(request.limits, start, other_threads, memory=settings.level != "gpu")
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     rules = [(path, landlock.READ) for path in settings.readable]
     rules += [(path, landlock.OF_FILES) for path in settings.writable]
-    landlock.restrict([*rules, (scratch, landlock.SCRATCH)])
-    seccomp.install()
+    if settings.has("landlock"):
+        landlock.restrict([*rules, (scratch, landlock.SCRATCH)])
+    if settings.has("seccomp") and settings.level != "gpu":  # nobody can list what a driver will call
+        seccomp.install()
 
 
 def prepare_libraries(seed: int) -> None:
@@ -87,6 +97,10 @@ def work(
         os.environ.update(HOME=scratch, TMPDIR=scratch, TORCHINDUCTOR_CACHE_DIR=f"{scratch}/inductor")
         if settings.level != "subprocess":
             confine(settings, request, start, other_threads, scratch)
+        if settings.device != "cpu":
+            torch: Any = sys.modules["torch"]
+            torch.set_default_device(settings.device)
+            torch.manual_seed(request.seed & 0x7FFFFFFFFFFFFFFF)  # that of the device too, once it is there
         os.write(CHANNEL, READY)
     except BaseException as error:
         os.write(CHANNEL, FAILED + f"{type(error).__name__}: {error}".encode())

@@ -15,22 +15,14 @@ import sys
 import msgspec
 
 from autograder.sandbox import launch, runtime, walls
+from autograder.sandbox.advice import advice, clues
 from autograder.sandbox.errors import SandboxError
 
 SECONDS = 10.0
 LAYERS_BOOT = (
     "import sys; sys.path.append(sys.argv[1]); from autograder.sandbox.layers import main; main(int(sys.argv[2]))"
 )
-FIXES = {
-    "bubblewrap": "apt install bubblewrap (or dnf, pacman, apk)",
-    "user namespaces": (
-        "on Ubuntu: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for bwrap; "
-        "elsewhere: sudo sysctl -w user.max_user_namespaces=10000; in a container its host decides: use level landlock"
-    ),
-    "landlock": "needs Linux 5.13 or newer with `landlock` among the security modules (boot with lsm=landlock,...)",
-    "seccomp": "needs a kernel with seccomp filters, on x86-64 or aarch64",
-    "limits": "nothing is known to forbid resource limits; please report this machine",
-}
+LAYERS = ("bubblewrap", "user namespaces", "landlock", "seccomp", "limits")
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -66,13 +58,17 @@ def probe() -> Report:
     """Try everything. Imports no torch, raises nothing for what this machine lacks."""
     weakest = Standing("subprocess", True, "contains nothing: only for code that you trust")
     if sys.platform != "linux":
-        fix = "use a Linux machine: a virtual machine, WSL 2, or a container on one"
+        fix = _fix("landlock")
         why = f"{platform.system()} has no such thing"
-        layers = tuple(Layer(name, False, why, fix) for name in FIXES)
+        layers = tuple(Layer(name, False, why, fix) for name in LAYERS)
         return Report(
             layers, (*(Standing(level, False, f"needs Linux: {fix}") for level in ("full", "landlock")), weakest)
         )
     return Report((_bubblewrap(), *_layers()), (_standing("full"), _standing("landlock"), weakest))
+
+
+def _fix(layer: str) -> str:
+    return advice(layer, clues())
 
 
 def _standing(level: str) -> Standing:
@@ -89,16 +85,16 @@ def _standing(level: str) -> Standing:
 def _bubblewrap() -> Layer:
     program = shutil.which("bwrap")
     if program is None:
-        return Layer("bubblewrap", False, "there is no program `bwrap`", FIXES["bubblewrap"])
+        return Layer("bubblewrap", False, "there is no program `bwrap`", _fix("bubblewrap"))
     user = () if os.getuid() == 0 else ("--unshare-user",)
     command = [program, *walls.OUTER_NAMESPACES, *user, "--ro-bind", "/", "/", "--proc", "/proc", "true"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Layer("bubblewrap", False, str(error), FIXES["user namespaces"])
+        return Layer("bubblewrap", False, str(error), _fix("user namespaces"))
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["it says nothing"]
-        return Layer("bubblewrap", False, last[0], FIXES["user namespaces"])
+        return Layer("bubblewrap", False, last[0], _fix("user namespaces"))
     return Layer("bubblewrap", True, program)
 
 
@@ -113,7 +109,7 @@ def _layers() -> list[Layer]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True, env={})
         found = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, SandboxError) as error:
-        return [Layer(name, False, f"could not be tried: {error}") for name in FIXES if name != "bubblewrap"]
+        return [Layer(name, False, f"could not be tried: {error}", _fix(name)) for name in LAYERS[1:]]
     finally:
         keep.remove()
-    return [Layer(name, holds, why, "" if holds else FIXES[name]) for name, (holds, why) in found.items()]
+    return [Layer(name, holds, why, "" if holds else _fix(name)) for name, (holds, why) in found.items()]

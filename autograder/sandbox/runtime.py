@@ -27,6 +27,7 @@ PACKAGE_FILES = (
     "__init__.py",
     "wire.py",
     "worker.py",
+    "watch.py",
     "given",
     "sandbox/control.py",
     "sandbox/fresh.py",

@@ -28,6 +28,8 @@ io_uring_setup 425 425  socket 41 198  sendmsg 46 211  recvmsg 47 212  shmget 29
 open_by_handle_at 304 265  init_module 175 105  personality 135 92  quotactl 179 60  mknodat 259 33  linkat 265 37
 symlinkat 266 36  execve 59 221  execveat 322 281  fchown 93 55  setrlimit 160 164
 acct 163 89  swapon 167 224  mlockall 151 230
+sendto 44 206  recvfrom 45 207  fallocate 285 47  truncate 76 45  fchmod 91 52  fchmodat 268 53  fchmodat2 452 452
+utimensat 280 88  fsetxattr 190 7  flock 73 32
 """
 SOCKETS = (
     ("AF_INET", socket.SOCK_STREAM),
@@ -46,6 +48,7 @@ class Ground(msgspec.Struct, frozen=True):
     level: str
     hidden: tuple[str, ...]  # files that exist outside
     memory_mebibytes: int
+    readable: str = ""  # a file of the grader's own user that may be read
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -115,16 +118,25 @@ def findings(ground: Ground) -> list[Finding]:
         if not holds:
             found.append(Finding(layer, otherwise))
 
-    full = ground.level == "full"
+    full, gpu = ground.level == "full", ground.level == "gpu"
     absent = (errno.ENOENT,)
     for path in ground.hidden:
         expect("landlock", refused(_read, path, also=absent), f"{path} could be read")
         if full:
             expect("bubblewrap", not os.path.exists(path), f"{path} is there")
-    for path in ("/etc/passwd", "/proc/self/environ", "/proc/1/environ", "/proc/self/maps", "/sys/kernel/notes"):
+    machine = () if gpu else ("/proc/self/environ", "/proc/self/maps", "/sys/kernel/notes")
+    for path in ("/etc/passwd", "/proc/1/environ", *machine):
         expect("landlock", refused(_read, path, also=absent), f"{path} could be read")
-    for path in ("/proc", "/", "/home", "/tmp/.."):
+    for path in (*(() if gpu else ("/proc",)), "/", "/home", "/tmp/.."):
         expect("landlock", refused(os.listdir, path, also=absent), f"{path} could be listed")
+    if ground.readable:
+        # Before its version 3 Landlock lets a file be emptied that may be read, where the user id is the same.
+        expect("landlock", not refused(_read, ground.readable), f"{ground.readable} could not be read")
+        expect("landlock", refused(os.open, ground.readable, os.O_RDONLY | os.O_TRUNC), "a file could be emptied")
+        expect("landlock", refused(os.unlink, ground.readable), "a file could be removed")
+        if not gpu or os.getuid() != os.stat(ground.readable).st_uid:
+            expect("seccomp", refused(os.chmod, ground.readable, 0o666), "a file's mode could be changed")
+            expect("seccomp", refused(os.utime, ground.readable), "a file's times could be changed")
     for path in ("/written", "/dev/shm/written", "/var/tmp/written", os.path.dirname(__file__) + "/written"):
         expect("landlock", refused(_write, path, also=(*absent, errno.EROFS)), f"{path} could be written")
     if full:
@@ -136,19 +148,29 @@ def findings(ground: Ground) -> list[Finding]:
         expect("namespaces", bool(mounted.f_flag & os.ST_NOEXEC), "files in /tmp could be executed")
     expect("user", os.getresuid()[0] != 0 and os.getresgid()[0] != 0, "the worker is root")
     expect("seccomp", refused(os.setuid, 0), "it could become root")
-    expect("seccomp", refused(_fork), "it could make a process")
-    expect("seccomp", refused(os.kill, 1, 0), "it could send a signal to another process")
-    for name, kind in SOCKETS:
-        family = getattr(socket, name, None)
-        expect("seccomp", family is None or refused(_socket, family, kind), f"it could open a socket ({name})")
-    words = REFUSED.split()
-    column = {"x86_64": 1, "aarch64": 2}[platform.machine()]
-    for name, number in zip(words[::3], words[column::3], strict=True):
-        expect("seccomp", _raw(int(number)) == errno.EPERM, f"the system call {name} was not refused")
+    if not gpu:
+        expect("seccomp", refused(_fork), "it could make a process")
+        expect("seccomp", refused(os.kill, 1, 0), "it could send a signal to another process")
+        for name, kind in SOCKETS:
+            family = getattr(socket, name, None)
+            expect("seccomp", family is None or refused(_socket, family, kind), f"it could open a socket ({name})")
+        words = REFUSED.split()
+        column = {"x86_64": 1, "aarch64": 2}[platform.machine()]
+        for name, number in zip(words[::3], words[column::3], strict=True):
+            expect("seccomp", _raw(int(number)) == errno.EPERM, f"the system call {name} was not refused")
     expect("descriptors", _descriptors() == [0, 1, 2, 3], f"files {_descriptors()} are open, not 0 to 3")
-    memory = resource.getrlimit(resource.RLIMIT_DATA)[1] >> 20
-    expect("rlimits", 0 < memory < ground.memory_mebibytes + 4096, "memory is not limited")
-    expect("rlimits", resource.getrlimit(resource.RLIMIT_CORE) == (0, 0), "core files are not off")
+    for name, most in (
+        *(() if gpu else (("RLIMIT_AS", (ground.memory_mebibytes + 8192) << 20),)),
+        *(() if gpu else (("RLIMIT_DATA", (ground.memory_mebibytes + 4096) << 20),)),
+        ("RLIMIT_CPU", 24 * 3600),
+        ("RLIMIT_FSIZE", 1 << 30),
+        ("RLIMIT_NOFILE", 1024),
+        ("RLIMIT_NPROC", 1 << 16),
+        ("RLIMIT_MEMLOCK", 1 << 20),
+        ("RLIMIT_CORE", 0),
+    ):
+        soft, hard = resource.getrlimit(getattr(resource, name))
+        expect("rlimits", 0 <= soft <= most and 0 <= hard <= most, f"{name} is not limited")
     expect("rlimits", refused(resource.setrlimit, resource.RLIMIT_CORE, (1, 1)), "limits could be raised")
     found += [Finding("works", text) for text in _broken()]
     return found

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from autograder.sandbox import runtime
 from autograder.sandbox.errors import SandboxError
 from autograder.sandbox.lockdown import Settings
@@ -17,6 +19,7 @@ from autograder.sandbox.runtime import Entry
 # Where things are inside the outer wall of level `full`.
 RUNTIME, PYTHON = "/runtime", "/python"
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+DRIVER = ("/proc", "/sys", "/usr/local/nvidia", "/etc/nvidia")  # what NVIDIA's driver reads in a process that uses it
 HARDWARE = "/sys/devices/system/cpu"  # what torch chooses its vector instructions by
 
 ENVIRONMENT = {
@@ -130,6 +133,17 @@ def landlocked(entries: Sequence[Entry], ground: Ground) -> Plan:
     return Plan([str(python.executable), *FLAGS, "-c", BOOT, str(linked)], settings, environment_in(str(place)))
 
 
+def gpu(entries: Sequence[Entry], ground: Ground) -> Plan:
+    """Level landlock, opened as far as a driver needs it: its devices, what it reads of the machine, its libraries."""
+    command, settings, environment = landlocked(entries, ground)
+    nodes = tuple(str(path) for path in sorted(Path("/dev").glob("nvidia*")) if not path.is_dir())
+    readable = (*settings.readable, *(path for path in DRIVER if os.path.exists(path)))
+    settings = msgspec.structs.replace(settings, level="gpu", readable=readable, writable=(*settings.writable, *nodes))
+    if "LD_LIBRARY_PATH" in os.environ:  # where containers keep the driver's libraries
+        environment = environment | {"LD_LIBRARY_PATH": os.environ["LD_LIBRARY_PATH"]}
+    return Plan(command, settings, environment)
+
+
 def environment_in(place: str) -> dict[str, str]:
     """The environment of a zygote without a /tmp of its own."""
     return ENVIRONMENT | {"HOME": place, "TMPDIR": place, "TORCHINDUCTOR_CACHE_DIR": f"{place}/inductor"}
@@ -211,5 +225,6 @@ def unconfined(entries: Sequence[Entry], ground: Ground) -> Plan:
 PLANS: dict[str, Callable[[Sequence[Entry], Ground], Plan]] = {
     "full": full,
     "landlock": landlocked,
+    "gpu": gpu,
     "subprocess": unconfined,
 }

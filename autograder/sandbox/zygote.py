@@ -66,7 +66,7 @@ class Zygote:
     def fork(self, request: Request, channel: int, output: int) -> None:
         self.check()
         self.forks += 1
-        if self.settings.level == "full":
+        if self.settings.level == "full" and self.settings.has("namespaces"):
             self.children[request.worker] = self.fork_into_namespaces(request, channel, output)
             return
         place = tempfile.mkdtemp(dir=self.settings.scratch or None)
@@ -178,7 +178,7 @@ class Zygote:
 
     def watch(self) -> None:
         """End workers that fill the disk, where their directory has no size of its own. They stay to be asked about."""
-        if self.settings.level == "landlock":
+        if self.settings.level in ("landlock", "gpu"):
             for child in self.children.values():
                 if child.scratch is not None and not child.overfull and scratch.exceeds(child.scratch):
                     child.overfull = True

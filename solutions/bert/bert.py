@@ -134,6 +134,7 @@ def mask_tokens(
 
     Google's code selects a fixed number a row, round(T * mlm_prob); here, as in Hugging Face's, the number is random.
     All chance comes from `generator`, which lives on the device of `input_ids`: the same state gives the same result.
+    None stands for torch's own generator.
 
     mask_tokens([[7, 8]], mask_id=4, special_mask=[[False, True]], mlm_prob=1, mask_frac=1, random_frac=0, vocab_size=9)
         -> ([[4, 8]], [[7, -100]])

@@ -10,10 +10,11 @@ from __future__ import annotations
 import heapq
 import json
 import os
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import regex
 
@@ -94,8 +95,55 @@ def merge_pair(tokens: Sequence[bytes], pair: Pair) -> list[bytes]:
     ### END SOLUTION
 
 
+def count_pretokens(texts: Iterable[str], special_tokens: Sequence[str]) -> Counter[str]:
+    """How often each pretoken occurs in `texts`. Special tokens cut a text, and do not count.
+
+    A step of `train_bpe`, and not tested by itself. It reads `texts` once and keeps none of them.
+
+    >>> count_pretokens(["a b<|end|>a", " b"], ["<|end|>"])
+    Counter({'a': 2, ' b': 2})
+    """
+    ### BEGIN SOLUTION
+    counts: Counter[str] = Counter()
+    for text in texts:
+        for piece, is_special in split_on_special(text, special_tokens):
+            if not is_special:
+                counts.update(pretokenize(piece))
+    return counts
+    ### END SOLUTION
+
+
+def count_in_parallel(texts: Iterable[str], special_tokens: Sequence[str], n_workers: int) -> Counter[str]:
+    """`count_pretokens` of any number of texts, read as they are needed, in `n_workers` processes. Given to you.
+
+    It pays above some 20 MB: the texts travel to the workers and their counts back. Memory holds a few batches of text
+    and one entry for each distinct pretoken, however long the corpus is.
+    """
+    counts: Counter[str] = Counter()
+    texts = iter(texts)
+    with ProcessPoolExecutor(n_workers) as pool:
+        waiting: deque[Future[Counter[str]]] = deque()
+        while batch := _about_a_megabyte(texts):
+            waiting.append(pool.submit(count_pretokens, batch, special_tokens))
+            if len(waiting) > 2 * n_workers:  # no further ahead than keeps every worker busy
+                counts.update(waiting.popleft().result())
+        for result in waiting:
+            counts.update(result.result())
+    return counts
+
+
+def _about_a_megabyte(texts: Iterator[str]) -> list[str]:
+    """The next texts, until they have a million characters."""
+    batch: list[str] = []
+    size = 0
+    while size < 10**6 and (text := next(texts, None)) is not None:
+        batch.append(text)
+        size += len(text)
+    return batch
+
+
 def train_bpe(
-    corpus: str | Iterable[str], vocab_size: int, special_tokens: Sequence[str] = ()
+    corpus: str | Iterable[str], vocab_size: int, special_tokens: Sequence[str] = (), n_workers: int = 1
 ) -> tuple[dict[int, bytes], list[Pair]]:
     """Learn a vocabulary of at most `vocab_size` tokens (Sennrich et al. 2016, algorithm 1).
 
@@ -107,6 +155,8 @@ def train_bpe(
     Returns `vocab` and `merges`. `merges` has the pairs in the order in which they were learned. `vocab` maps ids to
     byte strings: id i < 256 is the byte i, id 256 + k the token of merge k (from 0), and the special tokens come last,
     in their order. They are distinct and have at least two bytes each.
+
+    With `n_workers` above 1, `count_in_parallel` counts the pretokens; that changes the time and nothing else.
 
     Raises ValueError if `vocab_size` is less than 256 + len(special_tokens).
 
@@ -121,11 +171,11 @@ def train_bpe(
     if n_merges < 0:
         raise ValueError(f"vocab_size {vocab_size} is too small for 256 bytes and {len(special_tokens)} special tokens")
 
-    pretokens: Counter[str] = Counter()
-    for text in [corpus] if isinstance(corpus, str) else corpus:
-        for piece, is_special in split_on_special(text, special_tokens):
-            if not is_special:
-                pretokens.update(pretokenize(piece))
+    texts = [corpus] if isinstance(corpus, str) else corpus
+    if n_workers > 1:
+        pretokens = count_in_parallel(texts, special_tokens, n_workers)
+    else:
+        pretokens = count_pretokens(texts, special_tokens)
     words = [[bytes([b]) for b in pretoken.encode()] for pretoken in pretokens]
     frequencies = list(pretokens.values())
 
@@ -208,21 +258,25 @@ class Tokenizer:
         for rank, pair in enumerate(self.merges):
             ranks.setdefault(pair, rank)
         never = len(self.merges)  # the rank of all other pairs
+        merged = [left + right for left, right in self.merges]
+        single = [bytes([b]) for b in range(256)]
 
         @lru_cache(maxsize=2**18)  # a text repeats its words, so most of them are a look-up
         def encode_unit(unit: str) -> list[int]:
             """The ids of one special token or pretoken; no pretoken is a special token, as those were cut out."""
             if unit in self.special_tokens:
                 return [self.ids[unit.encode()]]
-            tokens = [bytes([b]) for b in unit.encode()]
+            tokens = [single[b] for b in unit.encode()]
             # known[i] is the rank of the pair that starts at token i; the last entry stands for the end.
             known = [ranks.get(pair, never) for pair in pairwise(tokens)] + [never]
             while (rank := min(known)) < never:
                 i = known.index(rank)
-                tokens[i : i + 2] = [tokens[i] + tokens[i + 1]]
+                tokens[i : i + 2] = [new] = [merged[rank]]
                 del known[i]
-                for j in range(max(i - 1, 0), min(i + 1, len(tokens) - 1)):  # the pairs that hold the new token
-                    known[j] = ranks.get((tokens[j], tokens[j + 1]), never)
+                if i > 0:
+                    known[i - 1] = ranks.get((tokens[i - 1], new), never)
+                if i + 1 < len(tokens):
+                    known[i] = ranks.get((new, tokens[i + 1]), never)
             return [self.ids[token] for token in tokens]
 
         self.encode_unit = encode_unit
@@ -240,8 +294,8 @@ class Tokenizer:
         ### BEGIN SOLUTION
         ids: list[int] = []
         for piece, is_special in split_on_special(text, self.special_tokens):
-            for unit in [piece] if is_special else pretokenize(piece):
-                ids.extend(self.encode_unit(unit))
+            units = [piece] if is_special else pretokenize(piece)
+            ids.extend(chain.from_iterable(map(self.encode_unit, units)))
         return ids
         ### END SOLUTION
 
@@ -267,9 +321,8 @@ class Tokenizer:
                     units = pretokenize(piece)
                 else:
                     units = pretokenize(piece[: sure - start])[:-2]
-                for unit in units:
-                    yield from self.encode_unit(unit)
-                    sent += len(unit)
+                yield from chain.from_iterable(map(self.encode_unit, units))
+                sent += sum(map(len, units))
                 start += len(piece)
             text = text[sent:]
         yield from self.encode(text)

@@ -145,12 +145,13 @@ def span_corrupt(
     if n_runs + final_sentinel > len(sentinel_ids):
         raise ValueError(f"{n_runs + final_sentinel} sentinels are needed, there are {len(sentinel_ids)}")
     sentinels = torch.tensor(list(sentinel_ids), dtype=tokens.dtype, device=tokens.device)
-    if torch.isin(tokens, sentinels).any():
+    low, high = min(sentinel_ids, default=0), max(sentinel_ids, default=-1)
+    if torch.isin(tokens[(tokens >= low) & (tokens <= high)], sentinels).any():  # on all tokens isin is slow
         raise ValueError("the tokens hold a sentinel, so nobody could tell it from those that mark spans")
     marks = F.pad(sentinels, (1, 0))[starts.cumsum(-1)]  # (..., L): at the start of a run, its sentinel
-    inputs = torch.where(starts, marks, tokens)[starts | ~mask]
+    inputs = torch.where(starts, marks, tokens).masked_select(starts | ~mask)
     chosen = torch.stack((starts, mask), dim=-1)  # (..., L, 2): a run's sentinel, then its tokens
-    targets = torch.stack((marks, tokens), dim=-1)[chosen]
+    targets = torch.stack((marks, tokens), dim=-1).masked_select(chosen)
     inputs = inputs.reshape(*tokens.shape[:-1], tokens.shape[-1] - n_noise + n_runs)
     targets = targets.reshape(*tokens.shape[:-1], n_noise + n_runs)
     if final_sentinel:
@@ -660,7 +661,7 @@ class Seq2Seq(nn.Module):
 
 
 def seq2seq_loss(logits: Float[Tensor, "b t vocab_size"], labels: Int[Tensor, "b t"]) -> Float[Tensor, ""]:
-    """Return the mean cross-entropy in nats over the labels that are not -100; logits at t are for labels[t].
+    """Return the mean cross-entropy in nats over the labels that are not -100; logits at t are for labels[:, t].
 
     Nothing is shifted here: `shift_right` has done it on the other side. With no label at all the loss is 0, and so is
     its gradient (torch's mean gives NaN).
@@ -696,9 +697,9 @@ def train_t5(
     that `t5_lengths` plans; corrupts each with its own mask, without a final sentinel, both sides ending in `eos_id`;
     starts the decoder with `pad_id`, as T5 does; and takes one step of torch.optim.AdamW without weight decay. The
     learning rate grows linearly to `learning_rate` over the first tenth of the steps and falls linearly towards 0 over
-    the rest. The model trains on `device`; windows and masks are made where `tokens` are. The same state of the
-    generator gives the same model. `on_step(number, model)` is called after each step, numbers from 1: for progress and
-    plots. Raises ValueError where the stream is shorter than a window.
+    the rest. Only the model and its batches are on `device`: stream and generator are on the CPU. The same state of the
+    generator gives the same model. `on_step(number, model)` is called after each step, numbers from 1: for
+    progress and plots. Raises ValueError where the stream is shorter than a window.
     """
     ### BEGIN SOLUTION
     length, _ = t5_lengths(inputs_length, noise_density, mean_span_length)
@@ -713,9 +714,9 @@ def train_t5(
     )
     losses = []
     for step in range(1, steps + 1):
-        batch = windows[torch.randint(len(windows), (batch_size,), generator=generator, device=tokens.device)]
+        batch = windows[torch.randint(len(windows), (batch_size,), generator=generator)]
         mask = random_spans_noise_mask(length, noise_density, mean_span_length, generator, batch_size=batch_size)
-        src, labels = (x.to(device) for x in span_corrupt(batch, mask, sentinel_ids, eos_id=eos_id))
+        src, labels = (x.to(device, non_blocking=True) for x in span_corrupt(batch, mask, sentinel_ids, eos_id=eos_id))
         logits = model(src, torch.ones_like(src, dtype=torch.bool), shift_right(labels, start_id=pad_id, pad_id=pad_id))
         loss = seq2seq_loss(logits, labels)
         optimizer.zero_grad()

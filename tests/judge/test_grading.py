@@ -25,7 +25,8 @@ from autograder import wire
 from autograder.course import Limits
 from autograder.judge import checks
 from autograder.judge.grading import MAX_TIMEOUTS
-from autograder.judge.session import Ended, LocalConnection
+from autograder.judge.proxies import Submission
+from autograder.judge.session import MAX_KEPT_BYTES, Ended, LocalConnection, Session, weight
 from autograder.judge.show import brief, literal
 from autograder.judge.trial import MAX_SHRINKS
 from autograder.outcome import TestOutcome
@@ -517,6 +518,51 @@ def test_an_integer_of_thousands_of_digits_is_an_answer_like_any_other() -> None
     outcome = graded(edited(("return sum(count for _, count in self.kept)", "return 10**4000")), only=[LENGTH])[LENGTH]
     assert outcome.status == "failed"
     assert outcome.returned.startswith("1000")
+
+
+def test_a_submission_that_used_up_its_time_is_not_asked_again() -> None:
+    session = Session(LocalConnection(), "toy", b"def f(): return 7", Limits(test_seconds=9))
+    session._seconds_left = -3.0
+    with pytest.raises(Ended, match="its calls in one test take longer than 9 s together"):
+        Submission(session).f()
+
+
+def test_large_answers_do_not_stay_in_the_judge() -> None:
+    source = (
+        "import torch\nBIG = torch.zeros(9 << 20, dtype=torch.uint8)\ndef big(): return BIG\ndef small(): return 7\n"
+    )
+    session = Session(LocalConnection(), "toy", source.encode(), Limits())
+    submission = Submission(session)
+    submission.small()
+    for _ in range(5):
+        submission.big()
+    submission.small()
+    assert [(e.target.path, e.error, e.result is None) for e in session.exchanges] == [
+        ("small", "", False),
+        ("big", "", False),
+        *[("big", "the answer was too large to keep", True)] * 4,
+        ("small", "", False),
+    ]
+    assert sum(weight(e.result) for e in session.exchanges) < MAX_KEPT_BYTES
+    session.begin_example()
+    submission.big()
+    assert session.exchanges[0].result is not None
+
+
+def test_a_call_whose_answer_was_too_large_to_keep_is_shown_all_the_same() -> None:
+    outcome = graded(edited(("return found", "return torch.zeros(17 << 20, dtype=torch.uint8)")), only=[FINDS])[FINDS]
+    assert outcome.status == "failed"
+    assert outcome.calls == ["runs('')"]
+    assert outcome.returned.startswith("tensor of shape (17825792,)")
+
+
+def test_what_is_said_of_a_failure_is_bounded_whatever_came_back(tmp_path: Path) -> None:
+    edit = ("checks.equal(toy.runs(text), runs_of(text))", "assert toy.runs(toy.runs(text)) == {}[toy.runs(text)]")
+    course = copied(tmp_path, edit)
+    outcome = graded(edited(("return found", "return 'x' * 500000")), course=course, only=[FINDS])[FINDS]
+    assert outcome.status != "passed"
+    assert outcome.snippet == ""
+    assert len(msgspec.json.encode(outcome)) < 20_000
 
 
 # --- text that the submission made

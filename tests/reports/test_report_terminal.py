@@ -22,6 +22,7 @@ ATTENTION = Assignment(
     "Causal attention",
     tuple(Part(name, title, points) for name, title, points in fake.PARTS["attention"]),
     ("torch",),
+    (),
     Limits(),
     Path("a"),
     Path("s"),
@@ -79,6 +80,20 @@ def test_all_shows_everything() -> None:
     assert "First." in text
     assert "Second." in text
     assert "--all" not in text
+
+
+def test_what_was_shown_early_is_not_shown_again() -> None:
+    tests = [public("softmax", sentence="First."), public("heads", sentence="Second.")]
+    early = printed(failure.fix_first(ATTENTION, tests[0], False))
+    late = printed(failure.checked(ATTENTION, tests, False, told=tests[0].test))
+    assert "Fix first" in early
+    assert "First." in early
+    assert "First." not in late
+    assert "1 more property does not hold; --all" in late
+    rest = printed(failure.checked(ATTENTION, tests, True, told=tests[0].test))
+    assert "First." not in rest
+    assert "Then" in rest
+    assert "Second." in rest
 
 
 def test_what_was_skipped_is_never_the_first_thing_to_fix() -> None:

@@ -88,7 +88,7 @@ def test_a_bomb_of_nested_directories_is_removed(forker: sandbox.Forker) -> None
 import os
 for i in range(1500):
     os.mkdir("d"); open("f", "w").close(); os.chdir("d")
-os.chmod(".", 0); answer = "made"
+answer = "made"
 """
         assert Shell(bomber).run(code) == "made"
     with forker.worker() as next_one:

@@ -15,7 +15,8 @@ from autograder.sandbox import machine
 def test_every_layer_and_level_is_reported_with_a_reason_where_it_fails() -> None:
     report = sandbox.probe()
     assert {layer.name for layer in report.layers} == {"bubblewrap", "user namespaces", "landlock", "seccomp", "limits"}
-    assert [standing.level for standing in report.levels] == list(sandbox.LEVELS)
+    # Level gpu is asked for by name and never the best that there is.
+    assert [standing.level for standing in report.levels] == [own for own in sandbox.LEVELS if own != "gpu"]
     for layer in report.layers:
         assert layer.holds or (layer.why and layer.fix)
     for standing in report.levels[:2]:

@@ -47,7 +47,7 @@ def test_a_level_that_contains_anything_is_refused_there(monkeypatch: pytest.Mon
 
 
 def test_a_level_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(sandbox.SandboxError, match="choose one of full, landlock, subprocess"):
+    with pytest.raises(sandbox.SandboxError, match="choose one of full, landlock, gpu, subprocess"):
         sandbox.start("strong", ["torch"])
 
 

@@ -123,7 +123,8 @@ def test_signals_may_only_go_to_oneself(machine: str) -> None:
 
 DANGEROUS = """
 socket sendmsg recvmsg execve ptrace mount unshare setns bpf io_uring_setup keyctl userfaultfd memfd_create
-perf_event_open process_vm_readv personality link symlink setuid
+perf_event_open process_vm_readv personality link symlink setuid sendto recvfrom getsockopt fallocate truncate chmod
+fchmod fchmodat utimensat setxattr flock
 """
 
 

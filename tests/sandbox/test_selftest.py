@@ -35,7 +35,7 @@ def test_without_containment_every_layer_is_found_missing(zygote_at: Callable[..
         "make a process",
         "AF_UNIX",
         "system call bpf",
-        "core files",
+        "RLIMIT_CORE",
     ):
         assert expected in text
 
@@ -55,3 +55,14 @@ def test_a_sandbox_that_does_not_hold_is_refused(package: Path) -> None:
     zygote.level = "full"  # as if the layers had silently not come into force
     with pytest.raises(sandbox.SandboxError, match=r"level full does not hold on this machine \(.*in all\)"):
         zygote.fileno()
+
+
+@pytest.mark.parametrize("layer", ["namespaces", "landlock", "seccomp", "rlimits"])
+def test_a_sandbox_without_one_of_its_layers_is_refused_and_the_layer_named(
+    layer: str, level: str, package: Path, zygote_at: Callable[..., sandbox.Zygote]
+) -> None:
+    zygote_at(level)
+    if (layer, level) == ("namespaces", "landlock"):
+        return  # has none
+    with pytest.raises(sandbox.SandboxError, match=rf"level {level} does not hold .*{layer}: "):
+        sandbox.start(level, [], package=package, without=(layer,)).ready()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -99,13 +100,26 @@ def test_sending_to_one_that_never_reads_times_out(forker: sandbox.Forker) -> No
             worker.send([bytes(16 << 20)], 0.3)
 
 
-def test_the_zygote_ends_when_it_is_closed() -> None:
+def test_the_zygotes_end_when_they_are_closed() -> None:
     forker = sandbox.start_here(portable=False)
     forker.worker()
-    pid = forker._pid  # type: ignore[attr-defined]
+    pids = [zygote._pid for zygote in forker._both]  # type: ignore[attr-defined]
     forker.close()
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    forker.close()
+
+
+def test_workers_come_from_the_zygote_that_imported_more_once_it_is_ready() -> None:
+    forker = sandbox.start_here(portable=False)
+    quick, whole = forker._both  # type: ignore[attr-defined]
+    forker.worker().stop()
+    while not whole.ready and not whole.forks:
+        time.sleep(0.05)
+    forker.worker().stop()
+    assert (quick.forks, whole.forks) in ((1, 1), (0, 2))
+    assert forker.forks == 2
     forker.close()
 
 

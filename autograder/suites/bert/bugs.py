@@ -372,6 +372,27 @@ BUGS = [
         hint="A tenth of what [MASK] leaves becomes random, 2 % of the selected; it must be a tenth of all selected.",
     ),
     Bug(
+        "selects_a_little_too_much",
+        part=_MASK,
+        killed_by="test_eighty_ten_ten",
+        edit=(_SPECIAL, _SPECIAL + "\n    mlm_prob = mlm_prob + 0.04 * mlm_prob * (1 - mlm_prob)"),
+        hint="15.5 % of the tokens are selected where 15 % are asked for.",
+    ),
+    Bug(
+        "a_little_too_much_mask",
+        part=_MASK,
+        killed_by="test_eighty_ten_ten",
+        edit=(_SPECIAL, _SPECIAL + "\n    mask_frac = mask_frac + 0.0888 * mask_frac * (1 - mask_frac)"),
+        hint="81.4 % of the selected tokens become [MASK] where 80 % are asked for.",
+    ),
+    Bug(
+        "a_little_too_much_random",
+        part=_MASK,
+        killed_by="test_eighty_ten_ten",
+        edit=(_RANDOM, "inputs = other.where(u < mlm_prob * (mask_frac + 1.111 * random_frac), input_ids)"),
+        hint="11.1 % of the selected tokens become random where 10 % are asked for.",
+    ),
+    Bug(
         "half_of_the_rest_is_random",
         part=_MASK,
         killed_by="test_other_shares_than_eighty_ten_ten",
@@ -737,6 +758,13 @@ BUGS = [
         hint="A third of the pairs is random; it must be half of them.",
     ),
     Bug(
+        "two_in_five_are_random",
+        part=_NSP,
+        killed_by="test_half_of_the_pairs_are_random",
+        edit=(_HALF, "if rng.random() < 0.61:"),
+        hint="39 % of the pairs are random; it must be half of them.",
+    ),
+    Bug(
         "in_turns",
         part=_NSP,
         killed_by="test_half_of_the_pairs_are_random",
@@ -895,6 +923,18 @@ BUGS = [
             "labels = labels.masked_fill(labels == 0, IGNORE)\n    " + _LOSS_TOTAL + "\n    " + _LOSS_MEAN,
         ),
         hint="Labels of 0 are ignored as if they were padding; only -100 does not count.",
+    ),
+    Bug(
+        "log_of_the_softmax",
+        part="mlm_loss",
+        killed_by="test_large_logits_do_not_overflow",
+        edit=(
+            _LOSS_TOTAL,
+            "chosen = labels != IGNORE\n"
+            "    p = logits.softmax(dim=-1).gather(-1, labels.masked_fill(~chosen, 0)[..., None])[..., 0]\n"
+            "    total = -p[chosen].log().sum()",
+        ),
+        hint="The logarithm of a softmax that has underflowed to 0 is -inf; take log_softmax or F.cross_entropy.",
     ),
     Bug(
         "mean_of_the_means_of_rows",

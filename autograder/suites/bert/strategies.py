@@ -13,6 +13,7 @@ from autograder.judge import draws
 
 PAD, CLS, SEP, MASK = 0, 1, 2, 3  # ids of specials in tests that need them; words start at WORD
 WORD = 4
+KINDS = ("weight", "bias")
 
 
 def normal(shape: tuple[int, ...], seed: int) -> Tensor:
@@ -45,10 +46,12 @@ def documents(draw: st.DrawFn, min_documents: int = 2) -> list[list[list[int]]]:
 
 @st.composite
 def maskable(draw: st.DrawFn, vocab_size: int = 9) -> tuple[Tensor, Tensor]:
-    """(input_ids, special_mask), sometimes without and sometimes with nothing but special tokens."""
+    """(input_ids, special_mask), sometimes without and sometimes with nothing but special tokens; any strides."""
     shape = (draw(st.integers(1, 3)), draw(st.integers(1, 6)))
-    input_ids = draw(draws.token_ids(shape, vocab_size))
-    return input_ids, draw(bools(shape))
+    input_ids, special = draw(draws.token_ids(shape, vocab_size)), draw(bools(shape))
+    if draw(st.booleans()):
+        input_ids = draws.noncontiguous(input_ids)
+    return input_ids, special
 
 
 @st.composite
@@ -136,9 +139,7 @@ def normed(input_ids: Tensor, weights: dict[str, Tensor], *others: Tensor | None
 
 def attention_shapes(c: int, prefix: str = "") -> dict[str, tuple[int, ...]]:
     names = ("q", "k", "v", "out")
-    return {
-        f"{prefix}{name}.{kind}": (c, c) if kind == "weight" else (c,) for name in names for kind in ("weight", "bias")
-    }
+    return {f"{prefix}{name}.{kind}": (c, c) if kind == "weight" else (c,) for name in names for kind in KINDS}
 
 
 def layer_shapes(c: int, d_ff: int, prefix: str = "") -> dict[str, tuple[int, ...]]:
@@ -232,39 +233,31 @@ def below(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def torch_attention(x: Tensor, weights: dict[str, Tensor], n_heads: int, real: Tensor | None) -> Tensor:
     """torch's own multi-head attention with the same weights."""
-    c = x.shape[-1]
-    layer = nn.MultiheadAttention(c, n_heads, batch_first=True, dtype=x.dtype)
-    with torch.no_grad():
-        _copy_attention(layer, weights)
-    return layer(x, x, x, key_padding_mask=None if real is None else ~real, need_weights=False)[0].detach()
+    layer = nn.MultiheadAttention(x.shape[-1], n_heads, batch_first=True, dtype=x.dtype)
+    options = {"key_padding_mask": None if real is None else ~real, "need_weights": False}
+    mixed: Tensor = torch.func.functional_call(layer, _torch_names(weights), (x, x, x), options)[0]
+    return mixed
 
 
-def _copy_attention(layer: nn.MultiheadAttention, weights: dict[str, Tensor]) -> None:
-    layer.in_proj_weight.copy_(torch.cat([weights[f"{name}.weight"] for name in "qkv"]))
-    layer.in_proj_bias.copy_(torch.cat([weights[f"{name}.bias"] for name in "qkv"]))
-    layer.out_proj.weight.copy_(weights["out.weight"])
-    layer.out_proj.bias.copy_(weights["out.bias"])
+def _torch_names(weights: dict[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+    """The weights of an attention under the names of nn.MultiheadAttention."""
+    named = {f"{prefix}in_proj_{kind}": torch.cat([weights[f"{name}.{kind}"] for name in "qkv"]) for kind in KINDS}
+    return named | {f"{prefix}out_proj.{kind}": weights[f"out.{kind}"] for kind in KINDS}
 
 
 def torch_layer(x: Tensor, weights: dict[str, Tensor], config: dict[str, Any], real: Tensor | None) -> Tensor:
-    """torch's own post-norm encoder layer with the same weights. It stays in training mode: no fast path."""
+    """torch's own post-norm encoder layer with the same weights, differentiable. In training mode: no fast path."""
     c = config["d_model"]
     layer = nn.TransformerEncoderLayer(
         c, config["n_heads"], config["d_ff"], dropout=0.0, activation="gelu",
         layer_norm_eps=config["eps"], batch_first=True, norm_first=False, dtype=x.dtype,
     )  # fmt: skip
-    pairs = (
-        (layer.linear1, "ff_in"),
-        (layer.linear2, "ff_out"),
-        (layer.norm1, "attention_norm"),
-        (layer.norm2, "ff_norm"),
-    )
-    with torch.no_grad():
-        _copy_attention(layer.self_attn, below(weights, "attention."))
-        for module, name in pairs:
-            module.weight.copy_(weights[f"{name}.weight"])
-            module.bias.copy_(weights[f"{name}.bias"])
-    return layer(x, src_key_padding_mask=None if real is None else ~real).detach()
+    named = _torch_names(below(weights, "attention."), "self_attn.")
+    names = {"linear1": "ff_in", "linear2": "ff_out", "norm1": "attention_norm", "norm2": "ff_norm"}
+    named |= {f"{theirs}.{kind}": weights[f"{ours}.{kind}"] for theirs, ours in names.items() for kind in KINDS}
+    options = {"src_key_padding_mask": None if real is None else ~real}
+    y: Tensor = torch.func.functional_call(layer, named, (x,), options)
+    return y
 
 
 def torch_model(

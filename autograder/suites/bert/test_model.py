@@ -48,7 +48,8 @@ def test_more_padding_changes_nothing(bert, case, more):
     segments = torch.cat((segment_ids, torch.ones(shape, dtype=torch.int64)), dim=1)
     words, nsp = model(input_ids, segment_ids)
     padded, padded_nsp = model(longer, segments, real)
-    checks.tensor(words, shape=(*input_ids.shape, config["vocab_size"]), dtype=torch.float64)
+    whole = (input_ids, segment_ids, torch.ones_like(input_ids, dtype=torch.bool))
+    checks.agrees((words, nsp), torch_model, weights, config, whole)
     checks.close(padded[:, : input_ids.shape[1]].contiguous(), words, rtol=1e-9, atol=1e-10)
     checks.close(padded_nsp, nsp, rtol=1e-9, atol=1e-10)
 

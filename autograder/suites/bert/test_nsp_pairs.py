@@ -1,6 +1,7 @@
 """sample_nsp_pairs: half of the pairs follow each other, the others come from two documents.
 
-A sample of 4,000 pairs catches a share of random pairs of 0.61 or 0.39 instead of 0.5.
+What the statistical tests catch with probability 1 - 1e-9: in 4,000 pairs a share of random pairs of 0.61 or 0.39
+instead of 0.5; in the 500 random sentences of each turn a document that is drawn with probability 0.79 instead of 0.5.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ def test_label_zero_is_the_next_sentence(bert, documents, seed):
 @given(documents(), draws.seeds())
 def test_label_one_is_a_sentence_of_another_document(bert, documents, seed):
     """Where `is_random` is 1, `b` is a whole sentence of a document other than that of `a`."""
+    made = [[[s] for s in range(60)], [[-1]]]  # that none of 59 pairs is random has a probability of 2e-18
+    checks.holds(
+        any(b == [-1] and label == 1 for _, b, label in bert.sample_nsp_pairs(made, PythonSeed(seed))),
+        "some pair of 59 is random", None, None,
+    )  # fmt: skip
     home = {sentence[0]: d for d, document in enumerate(documents) for sentence in document}
     whole = {sentence[0]: sentence for document in documents for sentence in document}
     for a, b, label in bert.sample_nsp_pairs(documents, PythonSeed(seed)):
@@ -81,7 +87,9 @@ def test_first_a_document_is_drawn_then_a_sentence(bert, seed):
 @settings(max_examples=10)
 @given(st.lists(st.lists(st.integers(0, 9), min_size=1), min_size=2, max_size=4), draws.seeds())
 def test_one_document_alone_raises(bert, document, seed):
-    """With fewer than two documents there is no random sentence to draw, which raises ValueError at once."""
+    """With one document there is no random sentence to draw, which raises ValueError at once; with two it does not."""
+    examples = bert.sample_nsp_pairs([document, [[10]]], PythonSeed(seed))
+    checks.equal([a for a, _, _ in examples], document[:-1])
     with raises("ValueError"):
         bert.sample_nsp_pairs([document], PythonSeed(seed))
 
@@ -93,6 +101,7 @@ def test_the_same_state_gives_the_same_pairs(bert, seed):
     """The same state of `rng` gives the same pairs, another one other pairs, and the documents stay as they are."""
     made = [[[10 * d + s] for s in range(8)] for d in range(10)]
     first, args, _ = bert.echo(bert.sample_nsp_pairs, made, PythonSeed(seed))
+    checks.equal([a for a, _, _ in first], [a for document in made for a in document[:-1]])
     checks.equal(args[0], made)
     checks.equal(bert.sample_nsp_pairs(made, rng=PythonSeed(seed)), first)
     other = bert.sample_nsp_pairs(made, PythonSeed(seed + 1))

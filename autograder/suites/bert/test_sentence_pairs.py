@@ -39,6 +39,7 @@ def test_what_fits_is_not_cut(bert, a, b, more):
 @given(sentences(), sentences(), st.integers(-1, 1))
 def test_no_room_for_one_token_each_raises(bert, a, b, max_tokens):
     """Each sentence keeps at least one token: fewer than two, or than two and three special ones, raise ValueError."""
+    checks.equal(bert.truncate_pair(a, b, 2), (a[:1], b[:1]))
     with raises("ValueError"):
         bert.truncate_pair(a, b, max_tokens)
     with raises("ValueError"):

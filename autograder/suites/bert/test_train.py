@@ -2,8 +2,9 @@
 
 The text is such that little training shows: a sentence repeats one word, and documents of one sentence use other words
 than those of several, so that a random second sentence mostly gives itself away. On 20 seeds the reference's word loss
-is 0.16 (worst 0.53, standard deviation 0.10) where knowing the frequencies gives 1.9, and its pair loss is 0.26 (worst
-0.31, standard deviation 0.03) where knowing nothing gives 0.69. Half of the improvement is asked for.
+is 0.24 (worst 0.63, standard deviation 0.13) where knowing the frequencies gives 1.9, and its pair loss is 0.26 (worst
+0.34, standard deviation 0.04) where knowing nothing gives 0.69. Half of the improvement is asked for. With 60 steps one
+seed of 20 had a word loss of 1.4.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ CONFIG = {
     "vocab_size": 12, "context_length": 18, "d_model": 64, "n_heads": 2, "n_layers": 1, "d_ff": 128,
     "n_segments": 2, "dropout": 0.0, "pad_id": PAD, "eps": 1e-12,
 }  # fmt: skip
-SEEDS = 3
+SEEDS, STEPS = 3, 80
 
 
 def corpus(n: int, seed: int) -> list[list[list[int]]]:
@@ -75,11 +76,11 @@ def test_the_model_learns_to_fill_in_words(bert, seed):
     words = input_ids[blank]
     frequencies = torch.bincount(words, minlength=12) / len(words)
     ignorant = -float(frequencies[words].log().mean())
-    limit = (ignorant + 0.16) / 2
+    limit = (ignorant + 0.24) / 2
     for turn in range(SEEDS):
-        model, losses = trained(bert, seed + turn, 110)
+        model, losses = trained(bert, seed + turn, STEPS)
         checks.holds(
-            len(losses) == 110 and all(type(loss) is float for loss in losses), "there is one float a step", losses
+            len(losses) == STEPS and all(type(loss) is float for loss in losses), "there is one float a step", losses
         )
         model.eval()
         logits, _ = model(input_ids.masked_fill(blank, MASK), segments, real)
@@ -96,7 +97,7 @@ def test_the_model_learns_which_sentence_is_next(bert, seed):
     """After a short training, the sentence head knows new random pairs from real ones, with label 1 = random."""
     input_ids, segments, real, labels = unseen(400, seed + 8)
     for turn in range(SEEDS):
-        model, _ = trained(bert, seed + turn + 20, 60)
+        model, _ = trained(bert, seed + turn + 20, STEPS)
         model.eval()
         _, logits = model(input_ids, segments, real)
         checks.tensor(logits, shape=(len(labels), 2), dtype=torch.float32)

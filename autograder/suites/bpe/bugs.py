@@ -185,7 +185,7 @@ LEFT_NEW = (
 )
 OLD_NEIGHBOUR = "(right if word[i - 1] == new else word[i - 1])"
 PIECES = "in split_on_special(text, special_tokens):\n            if not is_special:\n"
-TEXTS = "    for text in [corpus] if isinstance(corpus, str) else corpus:\n"
+TEXTS = "    for text in texts:\n"
 
 TRAIN_BPE = [
     Bug(
@@ -314,7 +314,7 @@ TRAIN_BPE = [
     ),
     Bug(
         "special_text_counted", part="train_bpe", killed_by="test_special_tokens_cut_the_text_and_count_nothing",
-        edit=("            if not is_special:\n                pretokens", "            if piece:\n                pretokens"),
+        edit=("            if not is_special:\n                counts.update", "            if piece:\n                counts.update"),
         hint="The text of special tokens adds to the counts.",
     ),
     Bug(
@@ -334,29 +334,28 @@ TRAIN_BPE = [
     ),
     Bug(
         "last_text_not_counted", part="train_bpe", killed_by="test_no_pretoken_reaches_from_one_text_into_the_next",
-        edit=(TEXTS, "    for text in [corpus] if isinstance(corpus, str) else (list(corpus)[:-1] or list(corpus)):\n"),
+        edit=(TEXTS, "    texts = list(texts)\n    for text in texts[:-1] or texts:\n"),
         hint="The words of the last text are not counted.",
     ),
     Bug(
         "texts_joined", part="train_bpe", killed_by="test_no_pretoken_reaches_from_one_text_into_the_next",
-        edit=(TEXTS, '    for text in ["".join(corpus)]:\n'),
+        edit=(TEXTS, '    for text in ["".join(texts)]:\n'),
         hint="The texts are joined, so pretokens and merges reach from one into the next.",
     ),
     Bug(
         "reads_its_corpus_twice", part="train_bpe", killed_by="test_a_corpus_can_be_a_stream_that_is_read_once",
-        edit=(TEXTS, "    corpus = [corpus] if isinstance(corpus, str) else corpus\n    n_texts = sum(1 for text in corpus)\n    for text in corpus if n_texts else []:\n"),
+        edit=(TEXTS, "    n_texts = sum(1 for text in texts)\n    for text in texts if n_texts else []:\n"),
         hint="The corpus is iterated twice; an iterator is empty the second time.",
     ),
     Bug(
         "one_text_taken_as_many", part="train_bpe", killed_by="test_one_text_is_a_corpus_of_one",
-        edit=("[corpus] if isinstance(corpus, str) else corpus:", "corpus:"),
+        edit=("texts = [corpus] if isinstance(corpus, str) else corpus", "texts = corpus"),
         hint="Iterating over a string gives characters, each of which is taken for a text.",
     ),
     Bug(
         "reads_of_4096_characters", part="train_bpe", killed_by="test_a_long_text_is_not_cut",
         edit=(
             TEXTS,
-            "    texts = [corpus] if isinstance(corpus, str) else corpus\n"
             "    for text in (t[i : i + 4096] for t in texts for i in range(0, len(t), 4096)):\n",
         ),
         hint="A text is cut into blocks of fixed size, and a special token across two blocks is missed.",
@@ -384,19 +383,21 @@ TRAIN_BPE = [
 ]  # fmt: skip
 
 BPE_LOOP = (
-    "            tokens = [bytes([b]) for b in unit.encode()]\n"
+    "            tokens = [single[b] for b in unit.encode()]\n"
     "            # known[i] is the rank of the pair that starts at token i; the last entry stands for the end.\n"
     "            known = [ranks.get(pair, never) for pair in pairwise(tokens)] + [never]\n"
     "            while (rank := min(known)) < never:\n"
     "                i = known.index(rank)\n"
-    "                tokens[i : i + 2] = [tokens[i] + tokens[i + 1]]\n"
+    "                tokens[i : i + 2] = [new] = [merged[rank]]\n"
     "                del known[i]\n"
-    "                for j in range(max(i - 1, 0), min(i + 1, len(tokens) - 1)):  # the pairs that hold the new token\n"
-    "                    known[j] = ranks.get((tokens[j], tokens[j + 1]), never)\n"
+    "                if i > 0:\n"
+    "                    known[i - 1] = ranks.get((tokens[i - 1], new), never)\n"
+    "                if i + 1 < len(tokens):\n"
+    "                    known[i] = ranks.get((new, tokens[i + 1]), never)\n"
 )
 NEXT_RANK = "while (rank := min(known)) < never:"
 IMPORT = "Pair = tuple[bytes, bytes]  # two neighbouring tokens\n"
-EXTEND = "                ids.extend(self.encode_unit(unit))\n"
+EXTEND = "            ids.extend(chain.from_iterable(map(self.encode_unit, units)))\n"
 
 ENCODE = [
     Bug(
@@ -451,7 +452,7 @@ ENCODE = [
     ),
     Bug(
         "special_tokens_skipped", part="encode", killed_by="test_a_special_token_is_one_id",
-        edit=("for unit in [piece] if is_special else pretokenize(piece):", "for unit in [] if is_special else pretokenize(piece):"),
+        edit=("            units = [piece] if is_special else pretokenize(piece)\n", "            units = [] if is_special else pretokenize(piece)\n"),
         hint="Special tokens are left out of the ids.",
     ),
     Bug(
@@ -484,8 +485,8 @@ ENCODE = [
         "cached_list_grows", part="encode", killed_by="test_what_was_encoded_before_changes_nothing",
         edit=(
             EXTEND,
-            "                if ids:\n                    ids.extend(self.encode_unit(unit))\n                else:\n"
-            "                    ids = self.encode_unit(unit)\n",
+            "            for unit in units:\n                if ids:\n                    ids.extend(self.encode_unit(unit))\n"
+            "                else:\n                    ids = self.encode_unit(unit)\n",
         ),
         hint="The ids of the first word are the cached list itself, and those of the others are appended to it.",
     ),
@@ -507,14 +508,14 @@ ENCODE = [
     ),
     Bug(
         "merges_across_pretokens", part="encode", killed_by="test_no_merge_crosses_the_border_of_a_pretoken",
-        edit=("for unit in [piece] if is_special else pretokenize(piece):", "for unit in [piece]:"),
+        edit=("            units = [piece] if is_special else pretokenize(piece)\n", "            units = [piece]\n"),
         hint="The text is not cut into pretokens, so merges reach across their borders.",
     ),
     Bug(
         "stops_at_two_tokens", part="encode", killed_by="test_a_learned_token_is_one_id",
         edit=(
-            "                tokens[i : i + 2] = [tokens[i] + tokens[i + 1]]\n",
-            "                tokens[i : i + 2] = [tokens[i] + tokens[i + 1]]\n                if len(tokens) == 2:\n                    break\n",
+            "                tokens[i : i + 2] = [new] = [merged[rank]]\n",
+            "                tokens[i : i + 2] = [new] = [merged[rank]]\n                if len(tokens) == 2:\n                    break\n",
         ),
         hint="Merging stops at two tokens, so a word never becomes one token.",
     ),
@@ -566,7 +567,7 @@ DECODE = [
 
 ADD_CHUNK = "            text += chunk\n"
 FINISH = "            text = text[sent:]\n        yield from self.encode(text)\n"
-YIELD_UNIT = "                    yield from self.encode_unit(unit)\n"
+YIELD_UNITS = "                yield from chain.from_iterable(map(self.encode_unit, units))\n"
 
 ENCODE_ITERABLE = [
     Bug(
@@ -605,7 +606,7 @@ ENCODE_ITERABLE = [
     Bug(
         "encodes_the_settled_text_again", part="encode_iterable", killed_by="test_white_space_looks_into_the_next_chunk",
         edit=[
-            (YIELD_UNIT, ""),
+            (YIELD_UNITS, ""),
             ("            text = text[sent:]\n", "            yield from self.encode(text[:sent])\n            text = text[sent:]\n"),
         ],
         hint="The settled beginning is cut off and pretokenized by itself, where \\s+(?!\\S) no longer sees what follows.",
@@ -617,7 +618,7 @@ ENCODE_ITERABLE = [
     ),
     Bug(
         "yields_lists", part="encode_iterable", killed_by="test_ids_come_one_by_one",
-        edit=(YIELD_UNIT, "                    yield self.encode_unit(unit)\n                    sent += len(unit)\n                    continue\n"),
+        edit=(YIELD_UNITS, "                yield from map(self.encode_unit, units)\n"),
         hint="Lists of ids come out instead of ids.",
     ),
     Bug(

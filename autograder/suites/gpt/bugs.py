@@ -45,6 +45,7 @@ _SCORES = "scores = (totals / length[:, None] ** length_penalty).flatten()"
 _RESIDUAL = "residual = (p - q).clamp(min=0)[rows, n_accepted]"
 _ACCEPTED = "accepted = u.to(p.device) * q_drafted < p_drafted"
 _SPECULATIVE = "speculative_sample"
+_NEW_CACHE = "cache = new_cache(model, len(ids), min(ids.shape[1] + max_new_tokens, context)) if use_cache else None"
 
 BUGS = [
     # --- batches
@@ -151,6 +152,39 @@ BUGS = [
         killed_by="test_every_start_is_equally_likely",
         edit=(_STARTS, _STARTS + " // context_length * context_length"),
         hint="Only multiples of the context length are drawn: any token may begin a window.",
+    ),
+    Bug(
+        "invents_a_last_target",
+        part="batches",
+        killed_by="test_targets_are_the_inputs_one_token_later",
+        edit=[
+            ("length = (len(ids) - 1) // context_length", "length = len(ids) // context_length"),
+            (
+                "ids[1 : length + 1].view(-1, context_length)",
+                "torch.cat((ids[1:], ids[:1]))[:length].view(-1, context_length)",
+            ),
+        ],
+        hint="There are N // T windows, and the last of them has a target that does not exist: there are (N - 1) // T.",
+    ),
+    Bug(
+        "remainder_of_a_random_number",
+        part="batches",
+        killed_by="test_every_start_is_equally_likely",
+        edit=(
+            _STARTS,
+            _STARTS.replace("len(data) - context_length", "3 * len(data)") + " % (len(data) - context_length)",
+        ),
+        hint="The remainder of a random number favours small starts: draw below N - T at once.",
+    ),
+    Bug(
+        "windows_of_uint16_wrap",
+        part="batches",
+        killed_by="test_batches_are_int64_whatever_the_data",
+        edit=(
+            "data[index.cpu().numpy()].astype(np.int64)",
+            "data[index.cpu().numpy()].astype(np.int16).astype(np.int64)",
+        ),
+        hint="Tokens of 32,768 and more become negative: int16 does not hold what uint16 does.",
     ),
     # --- lm_loss
     Bug(
@@ -772,6 +806,16 @@ BUGS = [
         ),
         hint="At the first parameter without a gradient it stops looking.",
     ),
+    Bug(
+        "reads_the_parameters_twice",
+        part="schedule_and_clipping",
+        killed_by="test_clipping_uses_the_joint_norm",
+        edit=(
+            "    for g in gradients:\n        g.mul_(scale)",
+            "    for p in parameters:\n        if p.grad is not None:\n            p.grad.mul_(scale)",
+        ),
+        hint="model.parameters() is an iterator: the second loop over it sees nothing, so nothing is scaled.",
+    ),
     # --- train
     Bug(
         "gradients_add_up",
@@ -889,6 +933,23 @@ BUGS = [
             "config.batch_size, model.config.context_length, None, weight.device)",
         ),
         hint="Batches do not come from the generator.",
+    ),
+    Bug(
+        "checkpoint_is_moved_by_resuming",
+        part="train",
+        killed_by="test_a_checkpoint_does_not_move",
+        edit=(
+            'optimizer.load_state_dict(_copy(checkpoint["optimizer"]))',
+            'optimizer.load_state_dict(checkpoint["optimizer"])',
+        ),
+        hint="The optimiser goes on with the checkpoint's own tensors, so training from it changes it.",
+    ),
+    Bug(
+        "trains_the_norms_only",
+        part="train",
+        killed_by="test_the_model_learns",
+        edit=("optimizer = AdamW(groups, betas=config.betas)", "optimizer = AdamW(groups[1:], betas=config.betas)"),
+        hint="Only biases and norms are given to the optimiser.",
     ),
     # --- filters
     Bug(
@@ -1051,6 +1112,20 @@ BUGS = [
         ),
         hint="Kept logits must not change.",
     ),
+    Bug(
+        "temperature_in_place",
+        part="filters",
+        killed_by="test_filters_leave_their_input_alone",
+        edit=("return logits / temperature", "return logits.div_(temperature)"),
+        hint="The caller's logits are changed.",
+    ),
+    Bug(
+        "top_p_in_place",
+        part="filters",
+        killed_by="test_filters_leave_their_input_alone",
+        edit=("return logits.masked_fill(torch.zeros_like(drop)", "return logits.masked_fill_(torch.zeros_like(drop)"),
+        hint="The caller's logits are changed.",
+    ),
     # --- sample_next
     Bug(
         "p_before_k",
@@ -1122,6 +1197,19 @@ BUGS = [
         killed_by="test_the_generator_decides_the_tokens",
         edit=(_DRAW, "return torch.multinomial(logits.softmax(-1), 1).squeeze(-1)"),
         hint="The draw does not come from the generator.",
+    ),
+    Bug(
+        "a_floor_under_the_probabilities",
+        part="sample_next",
+        killed_by="test_tokens_come_as_often_as_they_should",
+        edit=(
+            _DRAW,
+            (
+                "chances = logits.softmax(-1)\n    chances = chances.clamp(min=0.125).where(chances > 0, chances)\n"
+                "    return torch.multinomial(chances, 1, generator=generator).squeeze(-1)"
+            ),
+        ),
+        hint="Rare tokens come more often than their probability says.",
     ),
     # --- KVCache
     Bug(
@@ -1292,6 +1380,42 @@ BUGS = [
         killed_by="test_cached_tokens_count_towards_the_context",
         edit=("if past + t > self.config.context_length:", "if t > self.config.context_length:"),
         hint="Tokens in the cache count towards the context too.",
+    ),
+    Bug(
+        "positions_jump_by_the_prompt",
+        part="KVCache",
+        killed_by="test_any_split_gives_the_same_logits",
+        edit=(
+            _ARANGE,
+            (
+                "position_ids = torch.arange(2 * past, 2 * past + t, device=input_ids.device)\n"
+                "            position_ids = position_ids.clamp(max=self.config.context_length - 1)"
+            ),
+        ),
+        hint="The length of the cache is added twice: positions jump by the length of the prompt.",
+    ),
+    Bug(
+        "one_query_sees_the_first_key",
+        part="KVCache",
+        killed_by="test_any_split_gives_the_same_logits",
+        edit=(_SDPA, _SDPA.replace("is_causal=mask is None and t > 1", "is_causal=mask is None")),
+        hint="A single query behind a cache gets a mask that is aligned at the top left: it sees the first key only.",
+    ),
+    Bug(
+        "reset_leaves_one_token",
+        part="KVCache",
+        killed_by="test_cache_gives_back_what_was_written",
+        edit=(
+            (
+                '"""Forget every token, so that another text can begin."""\n        ### BEGIN SOLUTION\n'
+                "        self.length = 0"
+            ),
+            (
+                '"""Forget every token, so that another text can begin."""\n        ### BEGIN SOLUTION\n'
+                "        self.length = min(self.length, self.keys.shape[3] // 4)"
+            ),
+        ),
+        hint="After reset some tokens of the text before are still there.",
     ),
     # --- generate
     Bug(
@@ -1470,6 +1594,33 @@ BUGS = [
         edit=("    model.train(was_training)\n    return ids", "    model.train()\n    return ids"),
         hint="The model is put into training mode even where it was in evaluation mode.",
     ),
+    Bug(
+        "cache_of_the_last_call",
+        part="generate",
+        killed_by="test_greedy_takes_the_best_token_each_time",
+        edit=[
+            (
+                _NEW_CACHE,
+                (
+                    "cache = model.__dict__.setdefault('kept', new_cache(model, len(ids), context))\n"
+                    "    needed = cache.length + ids.shape[1] + max_new_tokens\n"
+                    "    if cache.keys.shape[1] != len(ids) or needed > context:\n"
+                    "        cache = new_cache(model, len(ids), context)\n"
+                    "    cache = cache if use_cache else None\n"
+                    "    old = cache.length if cache else 0"
+                ),
+            ),
+            (
+                _RESET,
+                _RESET + "            old = 0\n",
+            ),
+            (
+                "new = slice(0 if cache is None else cache.length, None)",
+                "new = slice(0 if cache is None else cache.length - old, None)",
+            ),
+        ],
+        hint="The cache of the call before is used again, with that text still in it.",
+    ),
     # --- generate_batch
     Bug(
         "pads_on_the_right",
@@ -1549,6 +1700,19 @@ BUGS = [
             "rows = [[t for t in row if t != pad_id] for row in out[:, longest:].tolist()]",
         ),
         hint="A drawn token that equals pad_id is removed.",
+    ),
+    Bug(
+        "one_eos_ends_all_prompts",
+        part="generate_batch",
+        killed_by="test_rows_end_at_their_own_eos",
+        edit=(
+            "rows = out[:, longest:].tolist()",
+            (
+                "ends = [row.index(eos_id) + 1 for row in out[:, longest:].tolist() if eos_id in row]\n"
+                "    rows = out[:, longest : longest + min(ends, default=max_new_tokens)].tolist()"
+            ),
+        ),
+        hint="The first eos_id of any prompt ends all of them.",
     ),
     # --- beam_search
     Bug(
@@ -1773,5 +1937,29 @@ BUGS = [
             ),
         ),
         hint="The target is asked once for all proposals; asking it for each gains nothing.",
+    ),
+    Bug(
+        "lenient_acceptance",
+        part=_SPECULATIVE,
+        killed_by="test_the_outcome_has_the_right_law",
+        edit=(_ACCEPTED, "accepted = u.to(p.device) * q_drafted * 0.87 < p_drafted"),
+        hint="Acceptance is lenient: that is faster, and no longer exact. It is min(1, p / q).",
+    ),
+    Bug(
+        "right_for_the_first_proposal_only",
+        part=_SPECULATIVE,
+        killed_by="test_the_outcome_has_the_right_law",
+        edit=(_RESIDUAL, _RESIDUAL + ".where(n_accepted[:, None] == 0, p[rows, n_accepted])"),
+        hint="Behind the first proposal, what is rejected is redrawn from p instead of max(p - q, 0).",
+    ),
+    Bug(
+        "every_other_row_takes_the_best",
+        part=_SPECULATIVE,
+        killed_by="test_the_outcome_has_the_right_law",
+        edit=(
+            "torch.multinomial(residual, 1, generator=generator)[:, 0]",
+            "torch.multinomial(residual, 1, generator=generator)[:, 0].where(rows % 2 == 0, residual.argmax(1))",
+        ),
+        hint="Only some rows draw their replacement; the others take its most probable token.",
     ),
 ]

@@ -41,7 +41,7 @@ def config(
 
 
 @st.composite
-def configs(draw: st.DrawFn, min_layers: int = 1, **fixed: Any) -> Config:
+def configs(draw: st.DrawFn, **fixed: Any) -> Config:
     """Small configurations of both kinds of norm and activation, with and without biases."""
     n_heads = draw(st.integers(1, 3))
     drawn = {
@@ -49,7 +49,7 @@ def configs(draw: st.DrawFn, min_layers: int = 1, **fixed: Any) -> Config:
         "context_length": draw(st.integers(2, 8)),
         "d_model": n_heads * draw(st.integers(2, 3)),
         "n_heads": n_heads,
-        "n_layers": draw(st.integers(min_layers, 3)),
+        "n_layers": draw(st.integers(1, 2)),
         "d_ff": draw(st.sampled_from([None, 5])),
         "norm": draw(st.sampled_from(["layernorm", "rmsnorm"])),
         "activation": draw(st.sampled_from(["gelu", "swiglu"])),
@@ -105,9 +105,15 @@ def build(gpt: Any, config: Config, weights: Weights) -> Any:
     return model
 
 
-def model_of(gpt: Any, config: Config, seed: int) -> tuple[Any, Weights]:
-    """A submission's GPT with weights from a seed, and the weights."""
+def model_of(gpt: Any, config: Config, seed: int, silent: bool = False) -> tuple[Any, Weights]:
+    """A submission's GPT with weights from a seed, and the weights.
+
+    In a `silent` one the feed-forward networks add only their biases: what is tested has nothing to do with them, so a
+    wrong activation costs its own points and no others.
+    """
     weights = weights_of(gpt_shapes(config), seed)
+    if silent:
+        weights = {name: 0 * w if name.endswith("mlp.down.weight") else w for name, w in weights.items()}
     return build(gpt, config, weights), weights
 
 

@@ -73,7 +73,7 @@ def runs(
 
 
 @part("AdamW", points=3)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(runs(), options())
 def test_matches_torch_over_several_steps(gpt, case, chosen):
     """Parameters after one to five steps are those of the definition (torch.optim.AdamW's)."""
@@ -84,7 +84,7 @@ def test_matches_torch_over_several_steps(gpt, case, chosen):
 
 
 @part("AdamW", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(runs(min_steps=2), st.sampled_from([0.5, 0.01]), st.floats(1e-3, 1e3))
 def test_the_first_step_moves_by_the_learning_rate(gpt, case, lr, scale):
     """The first step moves each entry by the learning rate against its gradient's sign, whatever its size; so does
@@ -101,7 +101,7 @@ def test_the_first_step_moves_by_the_learning_rate(gpt, case, lr, scale):
 
 
 @part("AdamW", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(runs(), st.sampled_from([0.5, 0.1]), st.sampled_from([0.5, 0.1]), st.integers(1, 4))
 def test_decay_does_not_pass_through_the_moments(gpt, case, lr, decay, count):
     """With gradients of zero every step multiplies a parameter by 1 - lr * weight_decay, and nothing else."""
@@ -112,7 +112,7 @@ def test_decay_does_not_pass_through_the_moments(gpt, case, lr, decay, count):
 
 
 @part("AdamW", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(runs(some_none=True), options())
 def test_a_parameter_without_gradient_is_left_alone(gpt, case, chosen):
     """Where the gradient is None the parameter, its moments and its count of updates stay as they are."""
@@ -123,7 +123,7 @@ def test_a_parameter_without_gradient_is_left_alone(gpt, case, chosen):
 
 
 @part("AdamW", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(runs(n_values=3), options(), options())
 def test_groups_have_their_own_options(gpt, case, one, two):
     """Each group is updated with its own learning rate, betas, eps and weight decay."""
@@ -139,7 +139,7 @@ def test_groups_have_their_own_options(gpt, case, one, two):
 
 
 @part("AdamW", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(runs(min_steps=2), options(), st.data())
 def test_options_are_read_at_each_step(gpt, case, chosen, data):
     """A learning rate that is set between two steps holds from then on."""
@@ -156,7 +156,7 @@ def test_options_are_read_at_each_step(gpt, case, chosen, data):
 
 
 @part("AdamW", points=1)
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(runs(min_steps=2), options(), st.data())
 def test_the_state_can_be_saved(gpt, case, chosen, data):
     """A new optimiser that loads the state of the old one goes on as the old one would."""

@@ -21,7 +21,7 @@ def streams(draw: st.DrawFn) -> tuple[torch.Tensor, int]:
 
 
 @part("batches", points=2)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(streams())
 def test_targets_are_the_inputs_one_token_later(gpt, case):
     """Window i holds the tokens from i * T on as inputs, and as targets the same window one token later in the
@@ -34,7 +34,7 @@ def test_targets_are_the_inputs_one_token_later(gpt, case):
 
 
 @part("batches", points=1)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.integers(1, 5), st.integers(1, 5), st.data())
 def test_the_last_window_is_not_lost(gpt, t, m, data):
     """A stream of m * T + 1 tokens has m windows, in which every token but the first is a target exactly once."""
@@ -45,7 +45,7 @@ def test_the_last_window_is_not_lost(gpt, t, m, data):
 
 
 @part("batches", points=1)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.sampled_from(["uint16", "int32", "int64", "torch.int64", "torch.int32"]),
     st.integers(1, 5), st.integers(1, 4), st.integers(0, 6), draws.seeds(),
@@ -73,8 +73,8 @@ def test_batches_are_int64_whatever_the_data(gpt, kind, t, batch, more, seed):
 @part("batches", points=2)
 def test_every_start_is_equally_likely(gpt):
     """Rows start at tokens 0 to N - T - 1, each equally often and independently of the rows before."""
-    n, t, batch = 12, 4, 40_000
-    for seed in (0, 1):
+    batch = 40_000  # a start of 1/7 that comes with .168 or more is caught with probability 1 - 1e-9
+    for seed, (n, t) in enumerate([(8, 1), (12, 4)]):
         x, _ = gpt.get_batch(torch.arange(n), batch, t, generator=TorchSeed(seed))
         starts = x[:, 0]
         checks.holds(bool(((starts >= 0) & (starts < n - t)).all()), f"starts are 0 to {n - t - 1}", starts.unique())
@@ -85,12 +85,13 @@ def test_every_start_is_equally_likely(gpt):
 
 
 @part("batches", points=1)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(draws.seeds())
 def test_the_generator_decides_the_batch(gpt, seed):
     """The state of the generator decides the batch, and drawing moves it on: the next batch is another one."""
     data = torch.arange(1000)
     first = gpt.get_batch(data, 8, 3, generator=TorchSeed(seed))
+    checks.equal(first, (first[0][:, :1] + torch.arange(3), first[0] + 1))
     checks.equal(gpt.get_batch(data, 8, 3, generator=TorchSeed(seed)), first)
     kept = gpt.keep(TorchSeed(seed))
     checks.equal(gpt.get_batch(data, 8, 3, generator=kept), first)

@@ -50,7 +50,7 @@ def same(returned: Any, expected: Found) -> None:
 
 
 @part("beam_search", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(searches())
 def test_a_wide_beam_finds_the_best_of_all(gpt, case):
     """With a beam of V ** n every continuation is found, the most probable first, each with its log-probability."""
@@ -60,7 +60,7 @@ def test_a_wide_beam_finds_the_best_of_all(gpt, case):
 
 
 @part("beam_search", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(searches(), st.integers(1, 5))
 def test_a_beam_keeps_the_best_of_all_continuations(gpt, case, width):
     """At each step the best of all continuations of all hypotheses stay; with a beam of 1 that is greedy decoding."""
@@ -75,7 +75,7 @@ def test_a_beam_keeps_the_best_of_all_continuations(gpt, case, width):
 
 
 @part("beam_search", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(searches(), st.integers(1, 5), st.sampled_from([0.5, 1.0, 2.0]), st.data())
 def test_scores_are_divided_by_a_power_of_the_length(gpt, case, width, penalty, data):
     """Hypotheses are ranked by the sum of ln p divided by (number of new tokens) ** length_penalty."""
@@ -86,7 +86,7 @@ def test_scores_are_divided_by_a_power_of_the_length(gpt, case, width, penalty, 
 
 
 @part("beam_search", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(searches(), st.integers(1, 6), st.data())
 def test_a_finished_hypothesis_stays_as_it_is(gpt, case, width, data):
     """A hypothesis that ends in eos_id keeps its tokens and its score, and its place as long as no better ones come."""

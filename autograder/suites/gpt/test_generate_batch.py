@@ -27,7 +27,7 @@ def alone(weights: Any, config: Config, prompts: list[list[int]], n: int, eos_id
 
 
 @part("generate_batch", points=2)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(prompt_batches(), st.booleans())
 def test_each_row_is_what_its_prompt_gives_alone(gpt, case, use_cache):
     """Greedy, every prompt of a batch gets the tokens that it gets alone, with the cache and without."""
@@ -38,7 +38,7 @@ def test_each_row_is_what_its_prompt_gives_alone(gpt, case, use_cache):
 
 
 @part("generate_batch", points=1)
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(prompt_batches(), st.data())
 def test_the_pad_id_may_be_a_real_token(gpt, case, data):
     """A token of a prompt, or a drawn one, that equals pad_id is a token like any other."""
@@ -51,7 +51,7 @@ def test_the_pad_id_may_be_a_real_token(gpt, case, data):
 
 
 @part("generate_batch", points=1)
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(prompt_batches(), st.data())
 def test_rows_end_at_their_own_eos(gpt, case, data):
     """Each row ends with its first eos_id; that of one row ends no other."""
@@ -63,7 +63,7 @@ def test_rows_end_at_their_own_eos(gpt, case, data):
 
 
 @part("generate_batch", points=1)
-@settings(max_examples=15)
+@settings(max_examples=12)
 @given(prompt_batches(), st.data())
 def test_the_other_prompts_change_nothing(gpt, case, data):
     """In another order, and beside a longer prompt, every prompt gets the same tokens."""

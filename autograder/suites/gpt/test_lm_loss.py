@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from hypothesis import given, settings
@@ -18,6 +19,14 @@ def definition(logits: Tensor, targets: Tensor, ignore_index: int = -100) -> Ten
     log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
     counted = [(b, t, y) for b, row in enumerate(targets.tolist()) for t, y in enumerate(row) if y != ignore_index]
     return -torch.stack([log_p[b, t, y] for b, t, y in counted]).mean()
+
+
+def is_the_loss(returned: Any, logits: Tensor, targets: Tensor, ignore_index: int = -100) -> None:
+    """`returned` is the definition's value, up to roundings of the size of the logits: ln(sum exp z) - z cancels."""
+    expected = definition(logits.double(), targets, ignore_index)
+    expected = expected.to(torch.promote_types(logits.dtype, torch.float32))
+    unit = checks.HONEST_ERRORS * torch.finfo(expected.dtype).eps
+    checks.close(returned, expected, rtol=unit, atol=unit * float(logits.double().abs().max()))
 
 
 @st.composite
@@ -37,16 +46,16 @@ def logits_and_targets(
 
 
 @part("lm_loss", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(logits_and_targets(half=True))
 def test_loss_is_the_mean_of_minus_log_p(gpt, case):
     """lm_loss is the mean of -ln p(target) over all targets; logits of half precision give float32."""
     logits, targets = case
-    checks.agrees(gpt.lm_loss(logits, targets), lambda logits: definition(logits, targets), logits)
+    is_the_loss(gpt.lm_loss(logits, targets), logits, targets)
 
 
 @part("lm_loss", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.data(), st.sampled_from([-100, -1, -1, 0]))
 def test_ignored_targets_do_not_count(gpt, data, ignore_index):
     """A target that is `ignore_index` counts neither in the sum nor in the mean, and its logits have no gradient."""
@@ -56,7 +65,7 @@ def test_ignored_targets_do_not_count(gpt, data, ignore_index):
     more = {} if ignore_index == -100 else {"ignore_index": ignore_index}
     one = torch.ones((), dtype=logits.dtype)
     loss, (gradient,) = gpt.vjp(gpt.lm_loss, logits, targets, **more, cotangent=one, wrt=[0])
-    checks.agrees(loss, lambda logits: definition(logits, targets, ignore_index), logits)
+    is_the_loss(loss, logits, targets, ignore_index)
     unused = gradient[targets == ignore_index]
     checks.equal(unused, torch.zeros_like(unused))
 
@@ -72,15 +81,17 @@ def test_nothing_to_predict_costs_nothing(gpt, batch, t, v, dtype, seed):
     loss, (gradient,) = gpt.vjp(gpt.lm_loss, logits, targets, cotangent=one, wrt=[0])
     checks.equal(loss, torch.zeros((), dtype=dtype))
     checks.equal(gradient, torch.zeros_like(logits))
+    targets[-1, -1] = v - 1  # one that counts, and the loss is its own
+    is_the_loss(gpt.lm_loss(logits, targets), logits, targets)
 
 
 @part("lm_loss", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.data())
 def test_large_logits_stay_finite(gpt, data):
     """Logits of 10,000 give a finite loss, and a number added to all logits of a position changes nothing."""
     logits, targets = data.draw(logits_and_targets(elements="extreme"))
-    checks.agrees(gpt.lm_loss(logits * 100, targets), lambda x: definition(x * 100, targets), logits)
+    is_the_loss(gpt.lm_loss(logits * 100, targets), logits * 100, targets)
     logits = logits.double()
     moved = gpt.lm_loss(logits + 1000.0, targets)
     checks.close(moved, definition(logits, targets), rtol=1e-9, atol=1e-9)
@@ -102,7 +113,7 @@ def test_probabilities_of_all_texts_sum_to_one(gpt, logits, n):
 
 
 @part("lm_loss", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.floats(0, 500), st.integers(1, 100))
 def test_perplexity_is_the_exponential_of_the_mean(gpt, nll, n):
     """perplexity is exp(total / tokens); a uniform guess among V has perplexity V; without a token it raises
@@ -115,12 +126,12 @@ def test_perplexity_is_the_exponential_of_the_mean(gpt, nll, n):
 
 
 @part("lm_loss", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.floats(0, 1e6), st.integers(1, 10**6))
 def test_bits_per_byte_are_nats_by_ln_2(gpt, nll, n):
     """bits_per_byte is total / (bytes ln 2); guessing bytes uniformly costs 8 bits; without a byte it raises
     ValueError."""
-    checks.close(gpt.bits_per_byte(nll, n), nll / n / math.log(2), rtol=1e-9)
+    checks.close(gpt.bits_per_byte(nll, n), nll / n / math.log(2), rtol=1e-9, atol=1e-12)
     checks.close(gpt.bits_per_byte(total_nll=n * math.log(256), n_bytes=n), 8.0, rtol=1e-9)
     with raises("ValueError"):
         gpt.bits_per_byte(nll, 0)

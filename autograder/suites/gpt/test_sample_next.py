@@ -9,7 +9,7 @@ from torch import Tensor
 from autograder.judge import TorchSeed, checks, draws, part
 from autograder.suites.gpt.strategies import distinct_logits
 
-DRAWS = 40_000
+DRAWS = 40_000  # an id of probability .1 that comes with .122 or more is caught with probability 1 - 1e-9
 
 # Probabilities .4, .3, .2, .1: what is kept depends on the order of the filters and on the temperature.
 LOGITS = torch.tensor([0.2, 0.4, 0.1, 0.3], dtype=torch.float64).log()

@@ -28,7 +28,7 @@ def schedules(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @part("schedule_and_clipping", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(schedules())
 def test_warm_up_then_half_a_cosine(gpt, schedule):
     """The rate rises from 0 along a line until warm-up ends, then falls from max_lr to min_lr along half a cosine."""
@@ -45,10 +45,13 @@ def test_warm_up_then_half_a_cosine(gpt, schedule):
 
 
 @part("schedule_and_clipping", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(schedules(), st.integers(1, 50))
 def test_the_rate_stays_at_its_minimum(gpt, schedule, later):
     """After total_steps the rate is min_lr for ever."""
+    if schedule["warmup_steps"] < schedule["total_steps"]:
+        top = gpt.cosine_schedule(schedule["warmup_steps"], **schedule)
+        checks.close(top, schedule["max_lr"], rtol=1e-9)  # so that a constant is no schedule
     rate = gpt.cosine_schedule(schedule["total_steps"] + later, **schedule)
     checks.close(rate, schedule["min_lr"], rtol=1e-9, atol=1e-12)
 
@@ -81,7 +84,7 @@ def joint_norm(grads: list[Tensor | None]) -> Tensor:
 
 
 @part("schedule_and_clipping", points=2)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(gradients(), st.floats(0.01, 0.99))
 def test_clipping_uses_the_joint_norm(gpt, grads, fraction):
     """Gradients whose joint L2 norm is too large are all scaled by the same factor to max_norm; the norm before is
@@ -95,7 +98,7 @@ def test_clipping_uses_the_joint_norm(gpt, grads, fraction):
 
 
 @part("schedule_and_clipping", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(gradients(), st.floats(1.01, 100.0))
 def test_small_gradients_are_left_alone(gpt, grads, factor):
     """Gradients below max_norm do not change: clipping never makes a gradient larger, zeros included."""
@@ -110,7 +113,7 @@ def test_small_gradients_are_left_alone(gpt, grads, factor):
 
 
 @part("schedule_and_clipping", points=1)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(gradients(none=True), st.floats(0.01, 0.99))
 def test_parameters_without_gradient_do_not_count(gpt, grads, fraction):
     """Parameters whose gradient is None are passed over, wherever they stand; without any gradient the norm is 0."""

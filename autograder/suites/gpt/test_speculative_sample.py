@@ -13,7 +13,7 @@ from torch import Tensor
 from autograder.judge import TorchSeed, checks, draws, part
 from autograder.suites.gpt.strategies import Config, config, greedy, logits_of, model_of, normal, table
 
-MANY = 40_000
+MANY = 40_000  # a token of probability .2 that comes with .229 or more is caught with probability 1 - 1e-9
 
 
 def law(target: Tensor, draft: Tensor, last: int, n_draft: int) -> dict[tuple[int, ...], float]:
@@ -50,6 +50,17 @@ def outcomes(returned: Any, n_draft: int, rows: int) -> list[tuple[int, ...]]:
     return [tuple(row[:n]) for row, n in zip(tokens.tolist(), n_new.tolist(), strict=True)]
 
 
+def greedily(target: Tensor, draft: Tensor, n_draft: int) -> tuple[int, ...]:
+    """The new tokens after 0 at temperature 0, for tables of order 1: the target's best ones, one more than agree."""
+    best: list[int] = []
+    while len(best) <= n_draft:
+        last = best[-1] if best else 0
+        best.append(int(target[last].argmax()))
+        if int(draft[last].argmax()) != best[-1]:
+            break
+    return tuple(best)
+
+
 @part("speculative_sample", points=1)
 def test_the_outcome_has_the_right_law(gpt):
     """Every outcome, its tokens and how many there are, comes as often as the algorithm says, row by row; tokens are
@@ -69,8 +80,7 @@ def test_the_outcome_has_the_right_law(gpt):
         first = torch.tensor([tokens[0] for tokens in found]).bincount(minlength=3).tolist()
         checks.frequencies(first, target[0].exp().tolist(), "the first of the new tokens")
         checks.frequencies(list(counts.values()), list(chances.values()), "the new tokens of a row")
-        halves = [tokens for pair in zip(found[0::2], found[1::2], strict=True) for tokens in pair]
-        same = sum(a == b for a, b in zip(halves[0::2], halves[1::2], strict=True))
+        same = sum(a == b for a, b in zip(found[0::2], found[1::2], strict=True))
         checks.proportion(same, MANY // 2, sum(c * c for c in chances.values()), "two rows with the same outcome")
 
 
@@ -107,14 +117,7 @@ def test_temperature_holds_for_both_models(gpt, v, n_draft, temperature, seed):
     checks.equal(n_new, torch.full((200,), n_draft + 1))
     models = table(gpt, logits), table(gpt, draft)
     returned = gpt.speculative_sample(*models, prompt[:3], n_draft, TorchSeed(seed), temperature=0.0)
-    best, proposed, last = [], [], 0
-    for _ in range(n_draft + 1):
-        proposed.append(int(draft[last].argmax()))
-        last = int(logits[last].argmax())
-        best.append(last)
-        if len(best) <= n_draft and proposed[-1] != last:
-            break
-    checks.equal(outcomes(returned, n_draft, 3), [tuple(best)] * 3)
+    checks.equal(outcomes(returned, n_draft, 3), [greedily(logits, draft, n_draft)] * 3)
 
 
 @part("speculative_sample", points=1)
@@ -122,14 +125,17 @@ def test_temperature_holds_for_both_models(gpt, v, n_draft, temperature, seed):
 @given(st.integers(1, 4), st.integers(1, 3), draws.seeds())
 def test_the_target_is_asked_once(gpt, n_draft, rows, seed):
     """One call of the target judges all proposals of all rows."""
-    target, draft = table(gpt, normal((3, 3), seed)), table(gpt, normal((3, 3), seed + 1))
-    gpt.speculative_sample(target, draft, torch.zeros(rows, 2, dtype=torch.int64), n_draft, generator=TorchSeed(seed))
+    logits, proposing = normal((3, 3), seed), normal((3, 3), seed + 1)
+    target, draft = table(gpt, logits), table(gpt, proposing)
+    prompt = torch.zeros(rows, 2, dtype=torch.int64)
+    returned = gpt.speculative_sample(target, draft, prompt, n_draft, generator=TorchSeed(seed), temperature=0.0)
+    checks.equal(outcomes(returned, n_draft, rows), [greedily(logits, proposing, n_draft)] * rows)
     checks.equal(target.calls, 1)
 
 
 def rounds(gpt: Any, shapes: tuple[Config, Config], seed: int, n_draft: int, **options: Any) -> list[int]:
     """Three rounds with caches. After each of them the caches must be those of the text. Returns the whole text."""
-    built = [model_of(gpt, c, seed + i) for i, c in enumerate(shapes)]
+    built = [model_of(gpt, c, seed + i, silent=True) for i, c in enumerate(shapes)]
     target, draft = (model for model, _ in built)
     caches = [gpt.new_cache(model, 1, c["context_length"]) for (model, _), c in zip(built, shapes, strict=True)]
     text = torch.tensor([[1, 2]])
@@ -152,12 +158,12 @@ def rounds(gpt: Any, shapes: tuple[Config, Config], seed: int, n_draft: int, **o
 
 
 @part("speculative_sample", points=1)
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.integers(1, 3), draws.seeds())
 def test_caches_hold_only_what_was_accepted(gpt, n_draft, seed):
     """After each round both caches hold accepted tokens only, so that the next round, and the text, are right."""
     shapes = config(context_length=20), config(context_length=20, n_layers=1, n_heads=1)
     rounds(gpt, shapes, seed, n_draft)
     text = rounds(gpt, shapes, seed, n_draft, temperature=0.0)
-    _, weights = model_of(gpt, shapes[0], seed)
+    _, weights = model_of(gpt, shapes[0], seed, silent=True)
     checks.equal(text[2:], greedy(weights, shapes[0], [1, 2], len(text) - 2))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from autograder.judge import Given, TorchSeed, checks, draws, part
-from autograder.suites.gpt.strategies import Config, Weights, config, logits_of, model_of, normal
+from autograder.suites.gpt.strategies import Config, Weights, config, gpt_shapes, logits_of, model_of, normal
 
 
 def training(gpt: Any, **options: Any) -> Any:
@@ -46,12 +46,12 @@ def by_torch(
 
 
 @part("train", points=2)
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(st.data(), draws.seeds())
 def test_each_step_is_what_its_parts_say(gpt, data, seed):
     """A step is a gradient of lm_loss, clipping, the scheduled rate counted from 1, and AdamW that decays matrices
     only."""
-    model_config = config(n_layers=1, context_length=4)
+    model_config = config(n_layers=1, context_length=4, activation="swiglu")
     steps = data.draw(st.integers(3, 6))
     options = {
         "steps": steps, "batch_size": data.draw(st.integers(1, 3)), "learning_rate": 0.05, "min_learning_rate": 0.01,
@@ -102,11 +102,16 @@ def test_training_goes_on_as_if_it_had_never_stopped(gpt, cut, seed):
 def test_a_checkpoint_does_not_move(gpt, cut, seed):
     """A checkpoint stays as it is when the model trains on, and when training is resumed from it."""
     data, options = stream(seed), training(gpt, **OPTIONS)
-    model, _ = model_of(gpt, config(n_layers=1), seed)
+    model, weights = model_of(gpt, config(n_layers=1), seed)
     (_, before), (_, after) = gpt.make(
         Given("parameters.before_and_after"), gpt.train, [model, data, options], {"until": cut}, {"until": 1}
     )
     checks.equal(after, before)
+    checks.equal(before["step"], cut)
+    found = {name: tuple(w.shape) for name, w in before["model"].items()}
+    checks.equal(found, gpt_shapes(config(n_layers=1)))
+    moved = not torch.equal(before["model"]["token.weight"], weights["token.weight"])
+    checks.holds(moved, "the weights of the checkpoint are those after training", before["model"]["token.weight"])
     _, _, given_back = gpt.echo(gpt.train, model, data, options, checkpoint=before, generator=TorchSeed(seed))
     checks.equal(given_back["checkpoint"], before)
 
@@ -117,12 +122,13 @@ def test_a_checkpoint_does_not_move(gpt, cut, seed):
 def test_the_model_gets_its_mode_back(gpt, mode, seed):
     """Dropout is active while the model trains, and afterwards the model is in the mode that it was in."""
     window = stream(seed, n=9)
-    model, weights = model_of(gpt, config(n_layers=1, dropout=0.5), seed)
+    model, weights = model_of(gpt, config(n_layers=1, dropout=1.0), seed)
     model.train(mode)
     losses, _ = gpt.train(model, window, training(gpt, steps=1, batch_size=1), generator=TorchSeed(0))
     checks.equal(model.training, mode)
-    with_all = F.cross_entropy(logits_of(weights, config(n_layers=1), window[None, :-1])[0], window[1:])
-    checks.holds(abs(float(losses[0]) - float(with_all)) > 1e-6, "dropout changes the loss", float(losses[0]))
+    # With everything dropped the stream is zero, and what comes out of the last norm is its bias.
+    logits = (weights["token.weight"] @ weights["norm.bias"]).expand(8, -1)
+    checks.close(losses.double(), F.cross_entropy(logits, window[1:])[None], rtol=1e-5, atol=1e-6)
 
 
 @part("train", points=1)
@@ -133,16 +139,19 @@ def test_the_generator_decides_the_training(gpt, seed):
     data, options = stream(seed, n=200), training(gpt, **OPTIONS)
     results = []
     for other in (seed, seed, seed + 1):
-        model, _ = model_of(gpt, config(n_layers=1), seed)
+        model, weights = model_of(gpt, config(n_layers=1), seed)
         losses, _ = gpt.train(model, data, options, generator=TorchSeed(other))
+        checks.tensor(losses, shape=(OPTIONS["steps"],))
         results.append((losses, model.state_dict()))
+        moved = not torch.equal(results[-1][1]["token.weight"], weights["token.weight"])
+        checks.holds(moved, "training moves the weights", results[-1][1]["token.weight"])
     checks.close(results[1], results[0], rtol=1e-6, atol=1e-9)
     checks.holds(not torch.equal(results[2][0], results[0][0]), "another state gives other losses", results[2][0])
 
 
 @part("train", points=1)
 def test_the_model_learns(gpt):
-    """After 60 steps on texts of a chain of tokens the model predicts new ones: half of what can be learned is
+    """After 80 steps on texts of a chain of tokens the model predicts new ones: half of what the token before tells is
     learned."""
     v, t = 6, 8
     table = normal((v, v), 5) * 3
@@ -157,11 +166,12 @@ def test_the_model_learns(gpt):
 
     data, fresh = chain(800), chain(800)
     x, y = fresh[:-1].view(-1, t), fresh[1:].view(-1, t)
-    floor = float(F.cross_entropy(table[x].flatten(0, 1), y.flatten()))
+    floor = float(F.cross_entropy(table[x].flatten(0, 1), y.flatten()))  # 0.905 nats
+    share = y.flatten().bincount(minlength=v) / y.numel()
+    limit = (float(-(share * share.log()).sum()) + floor) / 2  # 1.101; the reference's worst of 20 seeds has 0.966
     for seed in (1, 2, 3):
         model = gpt.GPT(gpt.GPTConfig(v, t, 16, 2, 1), generator=TorchSeed(seed))
-        options = training(gpt, steps=60, batch_size=16, learning_rate=1e-2, min_learning_rate=1e-3, warmup_steps=5)
+        options = training(gpt, steps=80, batch_size=16, learning_rate=1e-2, min_learning_rate=1e-3, warmup_steps=5)
         gpt.train(model, data, options, generator=TorchSeed(seed))
         loss = float(F.cross_entropy(model(x).flatten(0, 1), y.flatten()))
-        limit = (math.log(v) + floor) / 2
         checks.holds(loss < limit, f"the loss on new texts is below {limit:.3f} nats", loss)

@@ -257,16 +257,17 @@ MASKS = [
 ]  # fmt: skip
 
 _LOOKUP = 'ids.append(tokenizer.id(f"<extra_id_{len(ids)}>"))'
+_SENTINELS = "sentinels = torch.tensor(list(sentinel_ids), dtype=tokens.dtype, device=tokens.device)"
 _STARTS = "starts = mask & ~F.pad(mask, (1, 0))[..., :-1]"
-_INPUTS = "inputs = torch.where(starts, marks, tokens)[starts | ~mask]"
+_INPUTS = "inputs = torch.where(starts, marks, tokens).masked_select(starts | ~mask)"
 _CHOSEN = "chosen = torch.stack((starts, mask), dim=-1)"
-_TARGETS = "targets = torch.stack((marks, tokens), dim=-1)[chosen]"
+_TARGETS = "targets = torch.stack((marks, tokens), dim=-1).masked_select(chosen)"
 _MARKS = "marks = F.pad(sentinels, (1, 0))[starts.cumsum(-1)]"
 _TOO_FEW = "if n_runs + final_sentinel > len(sentinel_ids):"
 _FINAL = "targets = F.pad(targets, (0, 1), value=sentinel_ids[n_runs])"
 _EOS = "inputs, targets = F.pad(inputs, (0, 1), value=eos_id), F.pad(targets, (0, 1), value=eos_id)"
 _EOS_IF = "    if eos_id is not None:\n        inputs, targets"
-_ISIN = "if torch.isin(tokens, sentinels).any():"
+_ISIN = "if torch.isin(tokens[(tokens >= low) & (tokens <= high)], sentinels).any():"
 _EACH = "test_each_run_becomes_its_sentinel"
 _ORDER = "test_sentinels_come_in_the_order_in_which_they_are_given"
 
@@ -323,12 +324,12 @@ SPAN_CORRUPT = [
     ),
     Bug(
         "ascending_from_the_first", part="span_corrupt", killed_by=_EACH,
-        edit=("torch.tensor(list(sentinel_ids), dtype=tokens.dtype, device=tokens.device)\n    if torch", "torch.arange(len(sentinel_ids), dtype=tokens.dtype) + (sentinel_ids[0] if len(sentinel_ids) else 0)\n    if torch"),
+        edit=(_SENTINELS, "sentinels = torch.arange(len(sentinel_ids), dtype=tokens.dtype) + (sentinel_ids[0] if len(sentinel_ids) else 0)"),
         hint="Sentinel i is sentinel_ids[i], not sentinel_ids[0] + i: T5's descend.",
     ),
     Bug(
         "descending_whatever_is_given", part="span_corrupt", killed_by=_ORDER,
-        edit=("torch.tensor(list(sentinel_ids), dtype=tokens.dtype, device=tokens.device)\n    if torch", "torch.tensor(sorted(sentinel_ids, reverse=True), dtype=tokens.dtype, device=tokens.device)\n    if torch"),
+        edit=(_SENTINELS, "sentinels = torch.tensor(sorted(sentinel_ids, reverse=True), dtype=tokens.dtype)"),
         hint="The sentinels are used from the largest id down; they must be used in the order of sentinel_ids.",
     ),
     Bug(
@@ -611,6 +612,11 @@ SHIFT_RIGHT = [
         hint="The first label is overwritten; all labels must move one place to the right.",
     ),
     Bug(
+        "drops_two_labels", part="shift_right", killed_by=_START,
+        edit=(_SHIFT, "shifted = F.pad(F.pad(labels[..., :-2], (1, 0), value=start_id), (0, 1), value=pad_id)[..., : labels.shape[-1]]"),
+        hint="The last two labels are dropped and padding fills the gap; only the last label goes.",
+    ),
+    Bug(
         "rolls", part="shift_right", killed_by=_START,
         edit=(_SHIFT, "shifted = labels.roll(1, -1)"),
         hint="The last label comes to the front, where start_id belongs.",
@@ -756,6 +762,11 @@ INFILLING = [
         hint="The ratio 0.3 is written into the code.",
     ),
     Bug(
+        "infills_in_place", part="text_infilling", killed_by=_TAKEN,
+        edit=(_PUT, "written = torch.cat((items, tokens[special]))[keys.argsort(stable=True)]\n    tokens[places[:1]] = mask_id\n    return written"),
+        hint="The caller's tensor is changed: it is what the decoder must write.",
+    ),
+    Bug(
         "a_mask_per_token", part="text_infilling", killed_by="test_a_long_span_is_one_mask",
         edit=(_CUT, "lengths = torch.ones(budget, dtype=torch.int64)"),
         hint="Every token of a span leaves a mask, as in BERT; a span leaves ONE.",
@@ -856,6 +867,11 @@ SENTENCE_NOISE = [
         hint="A last sentence without an end is a sentence too; it is not lost.",
     ),
     Bug(
+        "permutes_in_place", part="sentence_noise", killed_by=_WHOLE,
+        edit=("out = tokens.clone()\n    " + _PERMUTED, "out = tokens\n    " + _PERMUTED),
+        hint="The caller's tensor is changed: it is what the decoder must write.",
+    ),
+    Bug(
         "never_shuffles", part="sentence_noise", killed_by="test_every_order_of_sentences_is_equally_likely",
         edit=(_RANK, "rank = torch.arange(len(text), device=tokens.device)"),
         hint="The sentences stay in their order.",
@@ -940,7 +956,7 @@ TEXT_TO_TEXT = [
     Bug(
         "premise_for_hypothesis", part="text_to_text", killed_by=_TWO_TEXTS,
         edit=("mnli hypothesis: {example['hypothesis']} premise: {example['premise']}", "mnli hypothesis: {example['premise']} premise: {example['hypothesis']}"),
-        hint="Premise and hypothesis are swapped: what follows from what?",
+        hint="Premise and hypothesis are swapped: the hypothesis comes first.",
     ),
     Bug(
         "scores_are_not_rounded", part="text_to_text", killed_by=_TWO_TEXTS,
@@ -1302,7 +1318,7 @@ SEQ2SEQ = [
 
 _TOTAL = 'total = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), ignore_index=-100, reduction="sum")'
 _MEAN_LOSS = "return total / (labels != -100).sum().clamp(min=1)"
-_WINDOWS = "batch = windows[torch.randint(len(windows), (batch_size,), generator=generator, device=tokens.device)]"
+_WINDOWS = "batch = windows[torch.randint(len(windows), (batch_size,), generator=generator)]"
 _TRAIN_MASK = "mask = random_spans_noise_mask(length, noise_density, mean_span_length, generator, batch_size=batch_size)\n        src"
 _TRAIN_SPANS = "span_corrupt(batch, mask, sentinel_ids, eos_id=eos_id))"
 _READS = (
@@ -1351,7 +1367,7 @@ TRAINING = [
     ),
     Bug(
         "windows_from_the_global_generator", part="training", killed_by=_SAME,
-        edit=(_WINDOWS, "batch = windows[torch.randint(len(windows), (batch_size,), device=tokens.device)]"),
+        edit=(_WINDOWS, "batch = windows[torch.randint(len(windows), (batch_size,))]"),
         hint="The windows do not come from the generator: the same state gives another model.",
     ),
     Bug(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -11,11 +13,22 @@ from autograder.suites.t5.strategies import DENSITIES, MEANS, counts
 NAME = "noise_counts"
 
 
+# Where the number of spans is another one if it is taken from length * density before that is rounded.
+UNEVEN = [
+    (length, density, mean)
+    for length, density, mean in itertools.product(
+        range(4, 80), (0.1, 0.15, 0.2, 0.3, 0.35, 0.4, 0.6), (1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+    )
+    if counts(length, density, mean)[1] != max(round(length * density / mean), 1)
+]
+
+
 @part(NAME, points=2)
 @settings(max_examples=120)
-@given(st.integers(2, 200), DENSITIES, MEANS)
-def test_counts_are_those_of_the_definition(t5, length, density, mean):
+@given(st.one_of(st.tuples(st.integers(2, 200), DENSITIES, MEANS), st.sampled_from(UNEVEN)))
+def test_counts_are_those_of_the_definition(t5, case):
     """For any length, density and mean span length, not only T5's, the counts are those of the definition."""
+    length, density, mean = case
     checks.equal(t5.noise_counts(length, density, mean), counts(length, density, mean))
     if density == 0.15 and mean == 3.0:
         checks.equal(t5.noise_counts(length), counts(length, density, mean))
@@ -60,5 +73,6 @@ def test_spans_fit_between_the_other_tokens(t5, length, density, mean):
 @part(NAME, points=1)
 @given(st.sampled_from([(0, 0.5), (1, 0.5), (1, 0.15), (0, 0.0), (9, 0.0), (2, 0.0), (30, 0.0)]), MEANS)
 def test_nothing_to_do(t5, case, mean):
-    """A text of no token or one, and a density of exactly 0, have no noise and no span."""
+    """A text of no token or one, and a density of exactly 0, have no noise and no span; two tokens have one of each."""
     checks.equal(t5.noise_counts(*case, mean), (0, 0))
+    checks.equal(t5.noise_counts(2, 0.5, mean), (1, 1))

@@ -88,6 +88,7 @@ def test_the_spans_come_in_every_order(t5):
     )
     exact = {result: p for result, p in infilled([100, 101], 1, 0.5, MASK, most=3).items() if len(result) < 4}
     observed = [found[result] for result in exact]
+    # 1000 draws catch, with probability 1 - 1e-9, a result that never comes though it should in 0.04 of them.
     checks.frequencies(
         [*observed, 1000 - sum(observed)], [*exact.values(), 1 - sum(exact.values())], "the frequencies of the results"
     )
@@ -117,10 +118,10 @@ def test_special_tokens_stay_where_they_belong(t5, n, ratio, poisson_lambda, see
 
 @part(NAME, points=1)
 @settings(max_examples=15)
-@given(st.integers(1, 12), LAMBDAS, draws.seeds())
+@given(st.integers(0, 12), LAMBDAS, draws.seeds())
 def test_a_ratio_of_zero_changes_nothing(t5, n, poisson_lambda, seed):
-    """A ratio of 0, and a text of special tokens alone, come back as they are; the generator
-    decides everything else.
+    """A ratio of 0, and a text of special tokens alone or of none, come back as they are; the generator decides
+    everything else.
     """
     tokens = torch.arange(100, 100 + n)
     checks.equal(t5.text_infilling(tokens, 0.0, poisson_lambda, mask_id=MASK, generator=TorchSeed(seed)), tokens)

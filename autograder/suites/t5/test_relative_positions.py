@@ -83,7 +83,7 @@ def test_the_bias_of_a_head_depends_on_key_minus_query(t5, case):
 
 
 @part(NAME, points=1)
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(tables(), st.data())
 def test_the_table_learns(t5, case, data):
     """The gradient of the bias reaches the table: each entry gets the sum over the places where it was used."""

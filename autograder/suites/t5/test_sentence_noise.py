@@ -15,6 +15,11 @@ NAME = "sentence_noise"
 END = 2
 
 
+# Two special tokens around 20 sentences of one word. That they all stay in place has a probability of 1/20! = 4e-19.
+LONG = torch.tensor([0, *itertools.chain(*([10 + i, END] for i in range(20))), 0])
+AROUND = torch.arange(42).remainder(41) == 0
+
+
 def orders(made: list[list[int]]) -> set[tuple[int, ...]]:
     return {tuple(itertools.chain(*order)) for order in itertools.permutations(made)}
 
@@ -30,6 +35,10 @@ def test_sentences_stay_whole(t5, made, seed):
     checks.holds(tuple(out.tolist()) in orders(made), "the sentences are whole, in some order", out, tokens)
     checks.equal(after[0], tokens)
     checks.equal(t5.sentence_permutation(tokens, end_id=END, generator=TorchSeed(seed)), out)
+    many = LONG[1:-1]
+    moved = t5.sentence_permutation(many, END, TorchSeed(seed))
+    checks.tensor(moved, shape=many.shape, dtype=torch.int64)
+    checks.holds(moved.tolist() != many.tolist(), "20 sentences do not all stay where they are", moved)
 
 
 @part(NAME, points=1)
@@ -56,6 +65,9 @@ def test_a_rotated_document_is_the_document_from_another_start(t5, tokens, seed)
     checks.holds(out.tolist() in starts, "the result is a rotation of the text", out, tokens)
     checks.equal(after[0], tokens)
     checks.equal(t5.document_rotation(tokens, generator=TorchSeed(seed)), out)
+    generator = t5.keep(TorchSeed(seed))
+    firsts = [int(t5.document_rotation(torch.arange(2000), generator)[0]) for _ in range(4)]
+    checks.holds(any(firsts), "of 2000 tokens the first does not come first four times", firsts)  # false alarm 6e-14
 
 
 @part(NAME, points=1)
@@ -65,6 +77,7 @@ def test_every_start_is_equally_likely(t5):
     found = distribution(lambda: t5.document_rotation(torch.arange(5), generator), 600)
     ways = [tuple((i + k) % 5 for k in range(5)) for i in range(5)]
     counts = [found[way] for way in ways]
+    # 600 draws catch, with probability 1 - 1e-9, a start whose probability is 0.47 instead of 0.2, or 0.
     checks.frequencies([*counts, 600 - sum(counts)], [0.2] * 5 + [0.0], "the frequencies of the starts")
 
 
@@ -88,3 +101,6 @@ def test_special_tokens_stay_in_their_places(t5, made, seed, data):
         rotations = {tuple(text[i:] + text[:i]) for i in range(len(text))}
         allowed = orders(made) | rotations
         checks.holds(tuple(out[~special].tolist()) in allowed, "the text between them is whole", out, tokens)
+    moved = t5.sentence_permutation(LONG, END, TorchSeed(seed), special_mask=AROUND)
+    checks.tensor(moved, shape=LONG.shape, dtype=torch.int64)
+    checks.holds(moved.tolist() != LONG.tolist(), "20 sentences do not all stay where they are", moved)

@@ -94,7 +94,7 @@ def test_all_noise_and_no_noise(t5, tokens, noise, eos_id):
         checks.equal(t5.span_corrupt(tokens, mask, SENTINELS, eos_id=eos_id, final_sentinel=final), expected)
     if not noise:
         end = [] if eos_id is None else [eos_id]
-        expected = (torch.tensor([*tokens.tolist(), *end]), torch.tensor(end, dtype=torch.int64))
+        expected = (torch.cat((tokens, torch.tensor(end, dtype=torch.int64))), torch.tensor(end, dtype=torch.int64))
         checks.equal(t5.span_corrupt(tokens, mask, [], eos_id=eos_id), expected)
 
 

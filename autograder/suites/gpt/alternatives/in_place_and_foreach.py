@@ -158,9 +158,11 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList([TransformerBlock(config) for _ in range(config.n_layers)])
         self.norm = _norm(config)
         with torch.no_grad():
-            for p in self.parameters():
+            for name, p in self.named_parameters():
                 if p.dim() == 2:
                     p.normal_(0.0, 0.02, generator=generator)
+                elif name.endswith("bias"):
+                    p.zero_()
 
     def forward(self, input_ids, *, cache=None, position_ids=None, attention_mask=None):
         t = input_ids.size(1)

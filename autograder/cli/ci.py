@@ -1,0 +1,73 @@
+"""`autograder ci`: one submission on each push, as a GitHub workflow wants to hear of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autograder.cli import choices
+
+
+def ci(
+    assignment: Annotated[str, typer.Argument(help="Name of the assignment.")],
+    path: Annotated[Path, typer.Argument(help="The student's file, or the folder that holds it.")],
+    out: Annotated[Path, typer.Option(help="Where the record goes.")] = Path("grades"),
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit's XML here.")] = None,
+    jobs: choices.Jobs = choices.DEFAULT_JOBS,
+    course: choices.CourseFolder = None,
+    key_file: choices.KeyFile = None,
+    isolation: choices.IsolationName = "zygote",
+    unsafe_allow: choices.UnsafeAllow = "",
+) -> None:
+    """Grade one submission: annotations on standard output, the summary and the Classroom result in their files.
+
+    Exit 0 with full marks, 1 below, 3 where the grader itself failed.
+    """
+    from autograder import batch, intake, ledger, policy
+    from autograder.lms import ci as told
+    from autograder.lms import export
+    from autograder.records import Store
+    from autograder.reports.escape import workflow
+    from autograder.roster import Roster
+
+    own = choices.course(course)
+    one = own.assignment(assignment)
+    student = os.environ.get("GITHUB_REPOSITORY", "").rpartition("/")[2] or path.resolve().stem
+    if path.is_dir():
+        submission, file = intake.take(path, student, module=one.module, only_module=True), path / one.module
+    else:
+        (submission,), file = intake.intake(path, module=one.module), path
+    store = Store(out)
+    options = batch.Options(
+        key=choices.key(key_file), level=choices.level(unsafe_allow), jobs=jobs,
+        isolation=choices.isolation(isolation), course_folder=choices.folder(course),
+    )  # fmt: skip
+    numbered = ledger.Ledger(out, one.name).enter([intake.renamed(submission, student)])
+    (record,) = batch.Batch(own, one, numbered, store, options).run(lambda news: None)
+    if record.grader_error:
+        typer.echo(f"::error title=Grader error::{workflow(record.grader_error.strip()[-1500:])}")
+        raise typer.Exit(3)
+    for line in told.error_commands(record, _relative(file), own.feedback.detail):
+        typer.echo(line)
+    for line in told.notices(record):
+        typer.echo(line)
+    _append("GITHUB_STEP_SUMMARY", told.summary(record, own.feedback.detail))
+    _append("GITHUB_OUTPUT", f"result={told.classroom(record)}\nscore={record.score}\nmax_score={record.max_score}\n")
+    if junit is not None:
+        junit.write_text(export.junit(policy.standings(own, [record], {}, Roster())), encoding="utf-8")
+    raise typer.Exit(0 if record.score == record.max_score else 1)
+
+
+def _relative(file: Path) -> str:
+    root = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()
+    whole = file.resolve()
+    return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else file.as_posix()
+
+
+def _append(variable: str, text: str) -> None:
+    if os.environ.get(variable):
+        with open(os.environ[variable], "a", encoding="utf-8") as file:
+            file.write(text)

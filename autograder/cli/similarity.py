@@ -1,0 +1,40 @@
+"""`autograder similarity`: submissions that share more than the starter code, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autograder.cli import choices
+
+
+def similarity(
+    assignment: Annotated[str, typer.Argument(help="Name of the assignment.")],
+    submissions: Annotated[Path, typer.Argument(help="As for `autograder grade`.")],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("similarity.html"),
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Shares from here on are shown.")] = 0.5,
+    layout: Annotated[str, typer.Option(help="Of SUBMISSIONS, where it is not to be recognised.")] = "",
+    course: choices.CourseFolder = None,
+    as_json: choices.Json = False,
+) -> None:
+    """Compare all pairs by fingerprints, names of variables aside. Needs copydetect."""
+    import msgspec
+
+    from autograder.lms import layouts
+    from autograder.lms import similarity as compared
+    from autograder.reports.escape import terminal
+
+    one = choices.course(course).assignment(assignment)
+    _, taken = layouts.take_in(submissions, one, layout)
+    pairs = compared.compare(taken, (one.folder / one.module).read_text(encoding="utf-8"))
+    close = [pair for pair in pairs if pair.share >= threshold]
+    out.write_text(compared.page(one.name, pairs, taken, threshold), encoding="utf-8")
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(close), indent=1))
+        return
+    for pair in close:
+        shares = f"{pair.left_share:4.0%} {pair.right_share:4.0%}"
+        typer.echo(f"{shares}  {terminal(pair.left)}  {terminal(pair.right)}")
+    typer.echo(f"{len(close)} of {len(pairs)} pairs share {threshold:.0%} or more; side by side: {out}")

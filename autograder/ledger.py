@@ -1,0 +1,120 @@
+"""What was handed in, by whom and when: the mapping from files to students, as it was shown, kept beside the records.
+
+`OUT/submissions/<assignment>.json` grows and is never rewritten from scratch: an attempt once numbered keeps its
+number, so a later run with more submissions finds the records of the earlier ones. The same bytes handed in twice are
+one attempt. A time here comes from the LMS; what no LMS said stays unknown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from autograder.intake import Submission
+from autograder.records import RecordError
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One attempt of one student."""
+
+    student: str
+    attempt: int
+    digest: str
+    origin: str
+    layout: str = ""  # which LMS's layout it was found in
+    submitted_at: datetime | None = None
+    late: bool = False  # the LMS marked it late, and said no time
+    identities: dict[str, str] = {}  # what the LMS calls the student: `roster.IDENTITIES`
+    number: str = ""  # what the LMS calls this submission
+
+
+class Ledger:
+    """The entries of one assignment."""
+
+    def __init__(self, out: Path, assignment: str) -> None:
+        self.path = out / "submissions" / f"{assignment}.json"
+        self.entries: list[Entry] = []
+        self._read()
+
+    def _read(self) -> None:
+        if self.path.exists():
+            try:
+                self.entries = msgspec.json.decode(self.path.read_bytes(), type=list[Entry])
+            except (OSError, msgspec.DecodeError) as error:
+                raise RecordError(
+                    f"{self.path} cannot be read ({error}); restore it, or grade into another --out"
+                ) from None
+
+    def of(self, student: str) -> list[Entry]:
+        return [entry for entry in self.entries if entry.student == student]
+
+    def enter(self, submissions: Iterable[Submission]) -> list[Submission]:
+        """Number the attempts, those known already as before, and keep what is new; the submissions with numbers."""
+        with self._locked():
+            self._read()
+            return self._enter(submissions)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Several commands may enter at the same time, such as `nbgrader autograde --student`."""
+        import fcntl
+
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path.with_suffix(".lock"), "w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise RecordError(f"cannot write to {self.path.parent}: {error.strerror}; choose another --out") from None
+
+    def _enter(self, submissions: Iterable[Submission]) -> list[Submission]:
+        before = list(self.entries)
+        numbered = []
+        for submission in submissions:
+            own = self.of(submission.student)
+            known = next((entry for entry in own if entry.digest == submission.digest), None)
+            entry = Entry(
+                submission.student, known.attempt if known else len(own) + 1, submission.digest, submission.origin,
+                submission.layout, submission.submitted_at, submission.late, submission.identities, submission.number,
+            )  # fmt: skip
+            if known is None:
+                self.entries.append(entry)
+            elif submission.submitted_at or not known.submitted_at:
+                # Handed in again unchanged: the first time counts.
+                times = [time for time in (known.submitted_at, submission.submitted_at) if time]
+                self.entries[self.entries.index(known)] = msgspec.structs.replace(
+                    entry, submitted_at=min(times, default=None), identities=known.identities | entry.identities
+                )
+            numbered.append(msgspec.structs.replace(submission, attempt=entry.attempt))
+        if self.entries != before:
+            self._write()
+        return numbered
+
+    def _write(self) -> None:
+        data = msgspec.json.format(msgspec.json.encode(self.entries), indent=1)
+        try:
+            handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".write-")
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, self.path)
+        except OSError as error:
+            raise RecordError(f"cannot write {self.path}: {error.strerror}; run the command again") from None
+
+
+def read_all(out: Path) -> dict[tuple[str, str], list[Entry]]:
+    """The entries of every assignment of an output folder, by assignment and student."""
+    root = out.parent if out.name == "records" else out
+    found: dict[tuple[str, str], list[Entry]] = {}
+    for path in sorted((root / "submissions").glob("*.json")):
+        for entry in Ledger(root, path.stem).entries:
+            found.setdefault((path.stem, entry.student), []).append(entry)
+    return found

@@ -1,0 +1,1 @@
+"""The hidden suite of `posttraining`: one file an idea, planted bugs, and valid solutions that no test may reject."""

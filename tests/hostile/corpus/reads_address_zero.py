@@ -1,0 +1,4 @@
+# reads address zero | 47 | judge: a dead worker is a failed test | always harmless: only its own process | 0 crashed
+import ctypes
+
+ctypes.string_at(0)

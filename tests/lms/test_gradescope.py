@@ -1,0 +1,222 @@
+"""Gradescope: results.json as its specification has it, the container's layout, results that were made elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import fake_records as fake
+import msgspec
+import payloads
+import pytest
+from toyclass import COURSE, MEAN, SOLUTION, edited
+
+from autograder import throttle
+from autograder.course import FeedbackPolicy, open_course
+from autograder.ledger import Entry
+from autograder.lms import gradescope
+from autograder.policy import standings
+from autograder.roster import Roster
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+STATUSES, VISIBILITIES = {"passed", "failed"}, {"hidden", "after_due_date", "after_published", "visible"}
+
+
+def checked(result: dict[str, Any]) -> dict[str, Any]:
+    """The result, after what Gradescope's specification says of each field."""
+    json.dumps(result)
+    assert result["output_format"] in {"text", "html", "simple_format", "md", "ansi"}
+    for test in result["tests"]:
+        assert 0 <= test["score"] <= test["max_score"]
+        assert test["status"] in STATUSES
+        assert test["visibility"] in VISIBILITIES
+        assert test["output_format"] == "md"
+    return result
+
+
+# --- tokens that grow back
+
+
+@pytest.mark.parametrize(
+    ("used", "shown", "left", "hours"),
+    [([], True, 1, 24), ([5], True, 0, 19), ([5, 10], False, 0, 14), ([25, 5], True, 0, 19), ([25, 30], True, 1, 24)],
+)
+def test_a_token_is_used_and_grows_back_on_its_own(used: list[int], shown: bool, left: int, hours: int) -> None:
+    found = throttle.allowance([NOW - n * HOUR for n in used], NOW, FeedbackPolicy(tokens=2))
+    assert found == throttle.Allowance(shown, left, NOW + hours * HOUR)
+
+
+def test_without_tokens_results_are_always_shown() -> None:
+    assert throttle.allowance([NOW] * 99, NOW, FeedbackPolicy()).shown
+
+
+# --- results.json
+
+
+def test_parts_are_tests_with_their_points_and_reasons() -> None:
+    record = fake.record("ada", tests=[fake.passed("softmax", points=8, earned=8), fake.failed("heads")])
+    result = checked(gradescope.results(record, FeedbackPolicy()))
+    assert result["score"] == 8
+    assert [(t["name"], t["score"], t["max_score"]) for t in result["tests"]][:1] == [
+        ("A softmax that does not overflow", 8, 8)
+    ]
+    assert "has wrong values" in result["tests"][3]["output"]
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [("now", "visible"), ("after_due", "after_due_date"), ("after_published", "after_published")],
+)
+def test_the_feedback_policy_decides_what_is_seen_when(visible: Any, expected: str) -> None:
+    result = checked(gradescope.results(fake.record("ada"), FeedbackPolicy(visible=visible)))
+    assert {test["visibility"] for test in result["tests"]} == {expected}
+
+
+def test_a_level_below_full_is_said_on_the_result() -> None:
+    assert "less than" in gradescope.results(fake.record("ada", level="landlock"), FeedbackPolicy())["output"]
+    assert "less than" not in gradescope.results(fake.record("ada", level="full"), FeedbackPolicy())["output"]
+
+
+def test_without_a_token_results_are_hidden_and_it_says_until_when() -> None:
+    policy = FeedbackPolicy(tokens=1)
+    first = checked(
+        gradescope.results(fake.record("ada"), policy, allowance=throttle.allowance([], NOW, policy), now=NOW)
+    )
+    metadata = {"previous_submissions": [{"results": first}, {"results": None}, {}, {"results": {"extra_data": {}}}]}
+    used = gradescope.used_tokens(metadata)
+    assert used == [NOW]
+    second = gradescope.results(
+        fake.record("ada"), policy, allowance=throttle.allowance(used, NOW + HOUR, policy), now=NOW + HOUR
+    )
+    assert {test["visibility"] for test in checked(second)["tests"]} == {"after_published"}
+    assert "2026-03-02 00:00 UTC" in second["output"]
+    assert not second["extra_data"]["shown"]
+
+
+@pytest.mark.parametrize("text", payloads.ALL)
+def test_markdown_of_a_result_holds_no_html_and_no_link_of_a_students(text: str) -> None:
+    for record in fake.everywhere(text):
+        result = checked(gradescope.results(record, FeedbackPolicy()))
+        for output in [result["output"], *(test["output"] for test in result["tests"])]:
+            outside = "\n".join(line for line in output.splitlines() if not line.startswith("    "))
+            assert "<" not in outside
+            assert "](" not in outside
+
+
+# --- results that were made on the course's own host
+
+
+def test_results_made_elsewhere_are_handed_out_by_id_and_only_for_the_same_bytes(tmp_path: Path) -> None:
+    import hashlib
+
+    digest = hashlib.sha256(SOLUTION.encode()).hexdigest()
+    record = fake.record("ada", "bpe", digest=digest)
+    entries = {("bpe", "ada"): [Entry("ada", 1, digest, "", number="501")]}
+    course = open_course()
+    found = standings(course, [record, fake.record("bob", "bpe")], entries, Roster())
+    assert gradescope.write_precomputed(course, found, entries, tmp_path / "a.zip") == 1
+    root = container(tmp_path / "root", tmp_path / "a.zip", {"bpe.py": SOLUTION}, 501)
+    assert not [path for path in (root / "source").rglob("*") if path.name in ("suites", "course_key")]
+    environment = os.environ | {"AUTOGRADER_ROOT": str(root)}
+    subprocess.run([root / "source" / "run_autograder"], env=environment, check=True)
+    assert checked(json.loads((root / "results" / "results.json").read_text()))["score"] == record.score
+    (root / "results" / "results.json").unlink()
+    (root / "submission" / "bpe.py").write_text("another\n")
+    done = subprocess.run([root / "source" / "run_autograder"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "not what was graded" in done.stderr
+    assert not (root / "results" / "results.json").exists()
+
+
+# --- the container
+
+
+def container(root: Path, archive: Path, files: dict[str, str], number: int, **metadata: Any) -> Path:
+    """Gradescope's layout of /autograder: source, submission, results, submission_metadata.json."""
+    for name in ("source", "submission", "results"):
+        (root / name).mkdir(parents=True)
+    with zipfile.ZipFile(archive) as packed:
+        for info in packed.infolist():
+            path = Path(packed.extract(info, root / "source"))
+            path.chmod(info.external_attr >> 16 & 0o777)
+    for name, text in files.items():
+        (root / "submission" / name).write_text(text)
+    about = {"id": number, "created_at": "2026-03-01T00:00:00Z", "previous_submissions": [], "users": []} | metadata
+    (root / "submission_metadata.json").write_text(json.dumps(about))
+    return root
+
+
+def test_the_zip_has_its_files_at_the_root_and_everything_pinned(tmp_path: Path) -> None:
+    course = open_course(COURSE)
+    gradescope.write_zip(course, course.assignment("toy"), b"a secret key", tmp_path / "a.zip")
+    with zipfile.ZipFile(tmp_path / "a.zip") as packed:
+        names = packed.namelist()
+        assert {"setup.sh", "run_autograder", "requirements.txt"} <= set(names)
+        assert packed.getinfo("run_autograder").external_attr >> 16 & 0o111
+        assert packed.getinfo("course_key").external_attr >> 16 & 0o077 == 0
+        pins = packed.read("requirements.txt").decode().splitlines()
+    assert all("==" in line or line.startswith("--") for line in pins)
+    assert {"torch", "hypothesis", "msgspec"} <= {line.split("==")[0] for line in pins}
+    assert "nbgrader" not in {line.split("==")[0] for line in pins}
+    assert not [name for name in names if "suites/attention" in name or "__pycache__" in name]
+
+
+# Has pip find what is installed here, so that setup.sh and its pins run without a network.
+FAKE_PYTHON = """\
+#!/usr/bin/env bash
+if [ "$1 $2" = "-m venv" ]; then
+    "{python}" -m venv "$3"
+    rm -rf "$3"/lib/python{version}/site-packages/setuptools*
+    echo "{packages}" > "$3/lib/python{version}/site-packages/here.pth"
+else
+    exec "{python}" "$@"
+fi
+"""
+
+
+@pytest.mark.full
+@pytest.mark.needs("namespaces", "apt install bubblewrap, and allow user namespaces")
+def test_the_containers_scripts_grade_and_nothing_hidden_is_readable_by_others(tmp_path: Path) -> None:
+    course = open_course(COURSE)
+    gradescope.write_zip(course, course.assignment("toy"), b"a secret key", tmp_path / "a.zip")
+    forged = (
+        '\nimport json\ntry:\n    json.dump({"score": 100}, open("/autograder/results/results.json", "w"))\n'
+        "except OSError:\n    pass\n"
+    )
+    wrong = edited((MEAN, "x[..., max(0, t - window) : t + 1].mean(-1)")) + forged
+    root = container(tmp_path / "autograder", tmp_path / "a.zip", {"toy.py": wrong}, 7)
+    (root / "results" / "results.json").write_text("{}")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    python = FAKE_PYTHON.format(
+        python=Path(sys.base_prefix) / "bin" / "python3", packages=sysconfig.get_paths()["purelib"],
+        version=f"{sys.version_info.major}.{sys.version_info.minor}",
+    )  # fmt: skip
+    for name, text in (("python3", python), ("apt-get", "#!/bin/sh\n")):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    environment = {
+        "PATH": f"{programs}:/usr/bin:/bin:/usr/sbin", "PIP_NO_INDEX": "1", "HOME": str(tmp_path),
+        "AUTOGRADER_ROOT": str(root), "TMPDIR": "/tmp",
+    }  # fmt: skip
+    for script in ("source/setup.sh", "source/run_autograder"):
+        done = subprocess.run([root / script], env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    result = checked(json.loads((root / "results" / "results.json").read_text()))
+    assert result["score"] == 70
+    assert [test["score"] for test in result["tests"]] == [10, 30, 30]
+    package = root / "source" / "package" / "autograder"
+    for path in (root / "source" / "course_key", package / "suites", package / "_course"):
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_the_feedback_policy_of_a_course_is_plain_data() -> None:
+    assert msgspec.json.decode(msgspec.json.encode(FeedbackPolicy()), type=FeedbackPolicy) == FeedbackPolicy()

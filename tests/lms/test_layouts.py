@@ -1,0 +1,170 @@
+"""Bulk downloads are recognised as they are, and which file is whose is never a guess."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from toyclass import toy
+
+from autograder.intake import Submission
+from autograder.lms import layouts
+
+SOURCE = "def runs(text): return []\n"
+
+
+def put(folder: Path, *names: str, text: str = SOURCE) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def taken(folder: Path, layout: str = "") -> tuple[str, dict[str, Submission]]:
+    found, submissions = layouts.take_in(folder, toy(), layout)
+    by_student = {one.student: one for one in submissions}
+    assert len(by_student) == len(submissions)
+    return found, by_student
+
+
+def test_canvas_files_give_the_student_the_id_and_whether_they_were_late(tmp_path: Path) -> None:
+    put(tmp_path, "doejane_12345_678901_toy.py", "roejohn_LATE_12346_678902_toy-1.py", "doejane_12347_678903_toy.py")
+    layout, found = taken(tmp_path)
+    assert layout == "canvas"
+    assert set(found) == {"doejane_12345", "doejane_12347", "roejohn_12346"}  # two people of one name are two
+    assert found["roejohn_12346"].late
+    assert not found["doejane_12345"].late
+    assert found["doejane_12345"].identities == {"canvas_id": "12345"}
+    assert all(one.source == SOURCE.encode() for one in found.values())
+
+
+def test_of_several_canvas_uploads_the_last_counts_and_other_files_do_not(tmp_path: Path) -> None:
+    put(tmp_path, "doejane_1_10_toy.py")
+    put(tmp_path, "doejane_1_20_toy-1.py", text="new = 1\n")
+    put(tmp_path, "doejane_1_30_notes.txt", "roejohn_2_31_a.txt", "roejohn_2_32_b.txt")
+    _, found = taken(tmp_path)
+    assert found["doejane_1"].source == b"new = 1\n"
+    assert "no toy.py among 2 files" in found["roejohn_2"].problem
+
+
+def test_a_link_among_canvas_files_is_refused(tmp_path: Path) -> None:
+    put(tmp_path / "secret", "toy.py")
+    put(tmp_path / "in", "a_1_10_toy.py")
+    (tmp_path / "in" / "b_2_11_toy.py").symlink_to(tmp_path / "secret" / "toy.py")
+    _, found = taken(tmp_path / "in")
+    assert "symbolic link" in found["b_2"].problem
+
+
+def test_moodle_folders_give_the_student_and_the_number(tmp_path: Path) -> None:
+    put(tmp_path, "Jane Doe_123_assignsubmission_file/toy.py", "Jo_Roe_124_assignsubmission_file_/toy.py")
+    layout, found = taken(tmp_path)
+    assert layout == "moodle"
+    assert found["Jane Doe_123"].identities == {"moodle_id": "123", "name": "Jane Doe"}
+    assert found["Jo_Roe_124"].source == SOURCE.encode()
+
+
+GRADESCOPE = """\
+submission_501:
+  :submitters:
+  - :name: Ada
+    :sid: '011'
+    :email: ada@x.org
+  - :name: Bob
+    :sid: 12
+    :email: bob@x.org
+  :created_at: 2026-02-28 11:00:00.123456789 -0800
+  :score: 1.0
+submission_502:
+  :submitters:
+  - :name: Eve
+    :email: eve@x.org
+  :created_at: 2026-02-28 11:00:00 Z
+"""
+
+
+def test_a_gradescope_export_gives_groups_times_and_submission_numbers(tmp_path: Path) -> None:
+    put(tmp_path, "submission_501/toy.py")
+    put(tmp_path, "submission_metadata.yml", text=GRADESCOPE)
+    layout, found = taken(tmp_path)
+    assert layout == "gradescope"
+    assert set(found) == {"ada@x.org", "bob@x.org", "eve@x.org"}
+    assert found["ada@x.org"].submitted_at == datetime(2026, 2, 28, 19, tzinfo=UTC)
+    assert (found["bob@x.org"].number, found["ada@x.org"].identities["sis_id"]) == ("501", "011")
+    assert "missing from the export" in found["eve@x.org"].problem
+
+
+@pytest.mark.parametrize("text", ["- a\n", "a: [", "!!python/object/apply:os.system ['true']", "\x00"])
+def test_metadata_that_is_none_is_an_error(text: str, tmp_path: Path) -> None:
+    put(tmp_path, "submission_metadata.yml", text=text)
+    with pytest.raises(layouts.LayoutError, match="no metadata"):
+        layouts.take_in(tmp_path, toy())
+
+
+def test_classroom_clones_give_the_login_and_no_time(tmp_path: Path) -> None:
+    put(tmp_path, "toy-ada/toy.py", "toy-ada/.git/HEAD", "toy-bob/toy.py", "toy-bob/.git/HEAD")
+    layout, found = taken(tmp_path)
+    assert layout == "classroom"
+    assert {name: one.identities for name, one in found.items()} == {"ada": {"login": "ada"}, "bob": {"login": "bob"}}
+    assert not found["ada"].submitted_at  # a commit's time is the student's own word
+
+
+def test_nbgraders_folders_give_the_student_and_the_time(tmp_path: Path) -> None:
+    put(tmp_path, "ada/toy/toy.py", "ada/toy/toy.ipynb", "bob/toy/toy.ipynb")
+    for student in ("ada", "bob"):
+        put(tmp_path, f"{student}/toy/timestamp.txt", text="2026-02-28 12:00:00.5 UTC\n")
+    layout, found = taken(tmp_path)
+    assert layout == "nbgrader"
+    assert found["ada"].submitted_at == datetime(2026, 2, 28, 12, tzinfo=UTC)
+    assert "no toy.py" in found["bob"].problem  # its notebook is no solution
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("alice.py", "bob_1_2_toy.py"),
+        ("alice/toy.py",),
+        ("alice/toy/toy.py",),
+        ("toy-ada/toy.py",),
+        ("doe_jane_12345_toy.py",),
+    ],
+)
+def test_what_does_not_fit_in_every_entry_is_plain(names: tuple[str, ...], tmp_path: Path) -> None:
+    layout, found = taken(put(tmp_path, *names))
+    assert layout == "plain"
+    assert len(found) == len(names)
+
+
+def test_a_layout_that_is_named_must_fit(tmp_path: Path) -> None:
+    put(tmp_path, "alice/toy.py")
+    assert taken(tmp_path, "plain")[0] == "plain"
+    with pytest.raises(layouts.LayoutError, match="not laid out as canvas"):
+        layouts.take_in(tmp_path, toy(), "canvas")
+    with pytest.raises(layouts.LayoutError, match="--layout is one of"):
+        layouts.take_in(tmp_path, toy(), "blackboard")
+
+
+def test_times_come_from_a_file_by_student_or_by_any_identity(tmp_path: Path) -> None:
+    put(tmp_path / "in", "a_LATE_1_10_toy.py", "b_2_11_toy.py")
+    _, submissions = layouts.take_in(tmp_path / "in", toy())
+    put(tmp_path, "times.csv", text="student,submitted_at\n1,2026-03-01T10:00:00+01:00\n")
+    first, second = layouts.with_times(submissions, tmp_path / "times.csv")
+    assert (first.submitted_at, first.late) == (datetime(2026, 3, 1, 9, tzinfo=UTC), False)
+    assert second.submitted_at is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("student,submitted_at\nnobody,2026-03-01T10:00:00Z\n", "nobody, who handed in nothing"),
+        ("student,submitted_at\na_1,2026-03-01T10:00:00\n", "no time zone"),
+        ("student,submitted_at\na_1,noon\n", "no CSV file"),
+        ("student,when\na_1,2026-03-01T10:00:00Z\n", "no CSV file"),
+    ],
+)
+def test_times_that_fit_nobody_are_an_error(text: str, said: str, tmp_path: Path) -> None:
+    put(tmp_path / "in", "a_1_10_toy.py")
+    _, submissions = layouts.take_in(tmp_path / "in", toy())
+    put(tmp_path, "times.csv", text=text)
+    with pytest.raises(layouts.LayoutError, match=said):
+        layouts.with_times(submissions, tmp_path / "times.csv")

@@ -1,0 +1,55 @@
+"""Similar submissions: copies and renamed copies are found, the starter code is not, and nothing in a page runs."""
+
+from __future__ import annotations
+
+import re
+
+import payloads
+import pytest
+from toyclass import COURSE, SOLUTION, STUB
+
+pytest.importorskip("copydetect", reason="needs copydetect: pip install 'llm-assignments[similarity]'")
+
+from autograder.intake import Submission
+from autograder.lms import similarity
+
+OTHERS = COURSE / "suites" / "toy" / "alternatives"
+
+
+def handed_in(**sources: str) -> list[Submission]:
+    return [Submission(name, text.encode(), f"{name}.py") for name, text in sources.items()]
+
+
+def shares(**sources: str) -> dict[tuple[str, str], float]:
+    return {(p.left, p.right): p.share for p in similarity.compare(handed_in(**sources), STUB)}
+
+
+def test_a_copy_with_other_names_is_close_and_another_solution_is_not() -> None:
+    renamed = re.sub(r"\bfound\b", "result", re.sub(r"\bcharacter\b", "letter", SOLUTION))
+    other = (OTHERS / "windows_and_loops.py").read_text()
+    found = shares(ada=SOLUTION, bob=renamed, eve=other)
+    assert found["ada", "bob"] > 0.9
+    assert found.get(("ada", "eve"), 0) < 0.3
+
+
+def test_two_untouched_stubs_share_nothing() -> None:
+    assert shares(ada=STUB, bob=STUB) == {}
+
+
+def test_a_submission_without_a_source_is_left_out() -> None:
+    none = Submission("none", None, "none", "no toy.py")
+    assert similarity.compare([*handed_in(ada=SOLUTION), none], STUB) == []
+
+
+@pytest.mark.parametrize("text", [p for p in payloads.HTML if "\n" not in p])
+def test_no_text_of_a_submission_becomes_part_of_the_page(text: str) -> None:
+    source = f"{SOLUTION}\n# {text}\n"
+    submissions = [*handed_in(ada=source, bob=source), Submission(text, source.encode(), "x")]
+    pairs = similarity.compare(submissions, STUB)
+    page = similarity.page("toy", pairs, submissions, 0.5)
+    assert len(pairs) == 3
+    tags = set(re.findall(r"<\s*/?\s*([a-zA-Z!]+)", page))
+    assert tags <= {
+        "!doctype", "html", "head", "meta", "title", "style", "body", "main", "p", "h", "table", "caption", "tr", "th",
+        "td", "a", "section", "div", "pre", "mark",
+    }  # fmt: skip

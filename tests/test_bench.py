@@ -1,0 +1,39 @@
+"""The benchmarks run: small sizes, whose figures mean nothing. Real ones are made by hand and kept in bench/results."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCH = Path(__file__).with_name("bench")
+
+
+def rows_of(script: str, *arguments: str) -> list[dict[str, Any]]:
+    command = [sys.executable, str(BENCH / script), "--quick", "--json", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-3000:]
+    return json.loads(done.stdout)["rows"]
+
+
+@pytest.mark.full
+def test_the_bpe_reference_gives_the_ids_of_the_tools_that_it_is_measured_against() -> None:
+    pytest.importorskip("tokenizers")
+    pytest.importorskip("tiktoken")
+    assert {row["note"] for row in rows_of("bpe.py")} >= {"the same ids"}
+
+
+@pytest.mark.full
+def test_the_attention_reference_is_measured_against_torch() -> None:
+    assert all({"torch", "blocks", "whole"} <= set(row["seconds"]) for row in rows_of("attention.py"))
+
+
+@pytest.mark.full
+def test_every_reference_agrees_on_the_device_in_float32_and_bfloat16_with_the_cpu_in_float64() -> None:
+    rows = rows_of("gpu.py", "--device", "cpu")
+    assert [row for row in rows if row["wrong"]] == []
+    assert {row["dtype"] for row in rows} == {"float32", "bfloat16"}

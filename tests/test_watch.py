@@ -1,0 +1,84 @@
+"""What a person is told of a submission that has a library do its work: what is called, and what is spelled."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from toyclass import edited, graded
+
+from autograder.watch import Watch
+
+GROUPBY = itertools.groupby
+
+
+@pytest.fixture(autouse=True)
+def restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a watch replaces is put back: here, it is this process's own."""
+    monkeypatch.setattr(itertools, "groupby", GROUPBY)
+    monkeypatch.setattr(torch.nn.functional, "softmax", torch.nn.functional.softmax)
+    monkeypatch.setattr(torch.nn.Linear, "__init__", torch.nn.Linear.__init__)
+
+
+def test_a_call_is_remembered_once_and_returns_what_it_returned() -> None:
+    watch = Watch(["torch.nn.functional.softmax"])
+    for _ in range(3):
+        assert torch.nn.functional.softmax(torch.zeros(2), dim=0).tolist() == [0.5, 0.5]
+    assert watch.seen("") == ["calls torch.nn.functional.softmax"]
+
+
+def test_a_class_stays_a_class() -> None:
+    watch = Watch(["torch.nn.Linear"])
+
+    class Own(torch.nn.Linear):
+        pass
+
+    assert watch.seen("") == []
+    assert isinstance(Own(1, 1), torch.nn.Linear)
+    assert watch.seen("") == ["calls torch.nn.Linear"]
+
+
+def test_a_name_that_there_is_not_is_no_error() -> None:
+    assert Watch(["torch.no_such_thing", "no_such_module.f"]).seen("x = 1") == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from itertools import groupby",
+        "import itertools\nitertools.groupby",
+        "getattr(itertools, 'groupby')",
+        "getattr(itertools, 'group' + 'by')",
+        "groupby = 1",
+    ],
+)
+def test_a_name_that_is_spelled_is_noticed_with_its_line(source: str) -> None:
+    line = source.count("\n") + 1
+    assert Watch(["itertools.groupby"]).seen(source) == [f"line {line} names groupby"]
+
+
+def test_a_name_in_a_comment_or_a_long_text_is_not() -> None:
+    assert Watch(["itertools.groupby"]).seen(f'"""{"text " * 50} groupby"""\n# groupby\n') == []
+
+
+@pytest.mark.parametrize("source", ["x = (", "\0", "(" * 100_000])
+def test_what_cannot_be_parsed_is_no_error(source: str) -> None:
+    assert Watch(["itertools.groupby"]).seen(source) == []
+
+
+def test_a_submission_that_calls_a_library_keeps_its_points_and_is_flagged() -> None:
+    source = edited(
+        ("return found", "return [(c, len(list(g))) for c, g in getattr(itertools, 'ybpuorg'[::-1])(text)]")
+    )
+    flags: list[str] = []
+    outcomes = graded(
+        f"import itertools\n{source.replace('from __future__ import annotations', '')}", flag=flags.append
+    )
+    assert sum(outcome.earned for outcome in outcomes.values()) == 100
+    assert set(flags) == {"calls itertools.groupby"}
+
+
+def test_what_nobody_asks_to_be_flagged_is_not_watched() -> None:
+    graded(edited(), only=["test_counts_long_runs"])
+    assert itertools.groupby is GROUPBY
