@@ -273,7 +273,7 @@ def sigmoid_curve(C, A, B, C_mid, R0):
 
 
 def fit_sigmoid(C, R, *, R0=None, c_min=0.0):
-    kept = torch.tensor([c >= c_min for c in C.tolist()])
+    kept = torch.tensor([c >= c_min for c in C.tolist()], dtype=torch.bool)
     log_c, R = C[kept].double().log(), R[kept].double()
     if len(R) < (3 if R0 is not None else 4):
         raise ValueError("the curve has more numbers than there are runs")
