@@ -60,7 +60,7 @@ def test_a_wide_beam_finds_the_best_of_all(gpt, case):
 
 
 @part("beam_search", points=1)
-@settings(max_examples=20)
+@settings(max_examples=60)
 @given(searches(), st.integers(1, 5))
 def test_a_beam_keeps_the_best_of_all_continuations(gpt, case, width):
     """At each step the best of all continuations of all hypotheses stay; with a beam of 1 that is greedy decoding."""

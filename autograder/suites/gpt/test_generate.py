@@ -19,7 +19,7 @@ def texts(weights: Any, config: Any, ids: Tensor, n: int) -> Tensor:
 
 
 @part("generate", points=2)
-@settings(max_examples=20)
+@settings(max_examples=60)
 @given(models_and_ids(context_length=8), st.data())
 def test_greedy_takes_the_best_token_each_time(gpt, case, data):
     """At temperature 0 every row is its prompt and then the best token each time, with the cache and without, and so is

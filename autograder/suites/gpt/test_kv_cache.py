@@ -75,7 +75,7 @@ class Cache(RuleBasedStateMachine):
 def test_cache_gives_back_what_was_written(gpt):
     """update returns everything written to its layer so far; length grows once a forward pass; what does not fit is
     refused."""
-    state_machine(lambda: Cache(gpt), max_examples=30, steps=8)
+    state_machine(lambda: Cache(gpt), max_examples=100, steps=12)
 
 
 def cache_for(gpt: Any, config: Config, batch: int, max_len: int) -> Any:
