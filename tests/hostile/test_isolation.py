@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hostile_corpus import FUTURE, HONEST, early, entries, placed, submission
+from hostile_corpus import HONEST, entries, submission
 from hostile_machine import canary
 from toyclass import COURSE
 
 from autograder import executors
-from autograder.course import open_course
 from autograder.executors import Event, LaneSettings, Task
 from autograder.job import Job
-from autograder.stubs import stub
 
 pytestmark = pytest.mark.needs("namespaces", "apt install bubblewrap, and see `autograder doctor`")
 
@@ -58,37 +56,3 @@ except BaseException:
 if _loot:
     raise RuntimeError(_loot)
 """
-
-
-@pytest.mark.full
-def test_attention_is_neither_read_nor_forged() -> None:
-    assignment = open_course().assignment("attention")
-    untouched = stub(assignment.solution.read_text(encoding="utf-8"))
-    with canary() as paths:
-        tasks = []
-        for own in ENTRIES:
-            if own.kind == "forge":
-                source = submission(own, paths, stub=untouched)
-                tasks.append(Task(own.name, Job("attention", source.encode(), b"seed", diagnose=False, shrink=False)))
-            elif own.kind == "attack" and own.security_class <= 14:
-                # Made while a stub is imported, which cannot be imported if it won.
-                source = placed(f"{early(own.text)}\n\n{untouched.replace(FUTURE, '')}{AT_IMPORT}", paths)
-                job = Job(
-                    "attention", source.encode(), b"seed", only=("test_extreme_inputs_stay_finite",), diagnose=False
-                )
-                tasks.append(Task(own.name, job))
-        events = done(tasks)
-        secrets = paths["TOKEN"]
-    wrong = []
-    for own in ENTRIES:
-        if own.name in events:
-            outcomes = events[own.name].outcomes
-            earned = sum(outcome.earned for outcome in outcomes)
-            words = msgspec.json.encode(outcomes).decode()
-            if events[own.name].grader_error or secrets in words:
-                wrong.append((own.name, events[own.name].grader_error[-300:] or "the canary"))
-            elif own.kind == "attack" and any("imported" in outcome.reason for outcome in outcomes):
-                wrong.append((own.name, outcomes[0].reason))
-            elif earned > (20 if own.name in HONESTLY else 0):
-                wrong.append((own.name, f"{earned} points: {[o.test for o in outcomes if o.earned]}"))
-    assert wrong == []
