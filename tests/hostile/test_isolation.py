@@ -1,4 +1,4 @@
-"""Both isolations, and another assignment: a fresh interpreter says what a fork says; `attention` holds too."""
+"""Both isolations: a fresh interpreter says what a fork says."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ agrees_with_everything aborts answers_nan asks_the_machines_name calls_the_32_bi
 reads_a_file_by_its_path sends_a_key_twice speaks_unasked takes_too_much_memory writes_results
 """
 TESTS = ("test_finds_every_run", "test_a_tape_reads_as_what_was_written")
-# What a function earns that raises, or that returns its argument: no more than honest code that does the same.
-HONESTLY = {"claims_every_exception", "hands_back_its_input", "answers_itself", "spoils_its_input"}
 
 
 def done(tasks: list[Task], isolation: executors.Isolation = "zygote", jobs: int = 2) -> dict[str, Event]:
@@ -45,14 +43,3 @@ def test_a_fresh_interpreter_says_what_a_fork_says() -> None:
         forked, fresh = done(tasks), done(tasks, "fresh")
     assert {name: said(fresh[name]) for name in sources} == {name: said(forked[name]) for name in sources}
     assert not any(event.grader_error for event in (*forked.values(), *fresh.values()))
-
-
-AT_IMPORT = """
-
-try:
-    _loot = attack()
-except BaseException:
-    _loot = None
-if _loot:
-    raise RuntimeError(_loot)
-"""
