@@ -263,14 +263,15 @@ def comparable(out: Path) -> list[records.Record]:
 
 
 def test_a_run_that_was_interrupted_and_killed_goes_on_and_ends_with_the_same_records(tmp_path: Path) -> None:
-    # Enough of them that a signal after the first record finds the run in its midst, on a fast machine too.
-    more = {f"eve{number}": FORGETS + f"# {number}\n" for number in range(12)}
-    for student, source in {"ada": SOLUTION, "bob": STUB, "cy": FORGETS, "dee": "x = (", **more}.items():
+    for student, source in {"ada": SOLUTION, "bob": STUB, "cy": FORGETS, "dee": "x = ("}.items():
         (tmp_path / "handed in" / student).mkdir(parents=True)
         (tmp_path / "handed in" / student / "toy.py").write_text(source, encoding="utf-8")
     broken, whole = tmp_path / "broken", tmp_path / "whole"
 
+    # A shell starts what it puts into the background with this signal ignored, and children would inherit that.
+    ignored_perhaps = signal.signal(signal.SIGINT, signal.default_int_handler)
     program = begin(tmp_path / "handed in", broken)
+    signal.signal(signal.SIGINT, ignored_perhaps)
     after_a_record(program)
     children = descendants(program.pid)
     program.send_signal(signal.SIGINT)
@@ -279,7 +280,7 @@ def test_a_run_that_was_interrupted_and_killed_goes_on_and_ends_with_the_same_re
     assert "run the same command again and it goes on from here" in said
     assert "Traceback" not in said
     assert gone(children)
-    assert len(comparable(broken)) < 4 + len(more)
+    assert len(comparable(broken)) < 4
 
     program = begin(tmp_path / "handed in", broken)
     after_a_record(program)
@@ -294,10 +295,9 @@ def test_a_run_that_was_interrupted_and_killed_goes_on_and_ends_with_the_same_re
         assert program.returncode == 0, said
         assert ("(was there)" in said) == (out == broken)
     assert comparable(broken) == comparable(whole)
-    assert {record.student: record.score for record in comparable(whole)} == {
-        "ada": 100,
-        "bob": 0,
-        "cy": 40,
-        "dee": 0,
-        **dict.fromkeys(more, 40),
-    }
+    assert [(record.student, record.score) for record in comparable(whole)] == [
+        ("ada", 100),
+        ("bob", 0),
+        ("cy", 40),
+        ("dee", 0),
+    ]
