@@ -33,7 +33,7 @@ def agrees(
     """`returned` is what `oracle` computes from the same inputs, as closely as the inputs' dtype allows.
 
     The oracle runs four times: in float64 for the expected values, on the inputs as they are, and twice in float64 on
-    inputs moved by a unit in their last place or less. The latter three tell how far an honest program strays on this
+    inputs moved by about a unit in their last place. The latter three tell how far an honest program strays on this
     very input: how well conditioned it is. `dtype` names the expected dtype where it is not the one that the oracle
     returns.
     """
@@ -168,7 +168,9 @@ def _signs(x: torch.Tensor) -> torch.Tensor:
 
 def _fractions(x: torch.Tensor) -> torch.Tensor:
     """Every entry moved by another fraction of that unit: no two entries that cancel each other are moved alike."""
-    return _moved(x, lambda index: 2 * (index * 0.6180339887498949).frac() - 1)
+    # Float64 holds no fractions of it, and where large numbers cancel its sums round single units away: hence 4.
+    widest = 4 if x.dtype == torch.float64 else 1
+    return _moved(x, lambda index: widest * (2 * (index * 0.6180339887498949).frac() - 1))
 
 
 def _moved(x: torch.Tensor, units: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:

@@ -90,16 +90,16 @@ def warm_up(assignment: Assignment, suite: str = "hidden") -> None:
     A fault of the suite is no news here: the run itself will report it.
     """
     use(assignment)
+    _draw_something()
     with contextlib.suppress(Exception):
         _pytest(_tests(assignment, suite), [_fixture(assignment.name)], "--collect-only")
-        _draw_something()
         if assignment.solution.is_file():
             reference(assignment.name)
 
 
 @hypothesis.settings(max_examples=2, database=None)
-@hypothesis.given(st.data(), st.text(), st.floats(), st.lists(st.integers()))
-def _draw_something(*drawn: object) -> None:
+@hypothesis.given(st.tuples(st.data(), st.text(), st.floats(), st.lists(st.integers())))
+def _draw_something(drawn: object) -> None:
     """Hypothesis builds its tables of characters (over a second) and loads half of its modules at the first draw."""
 
 
@@ -130,15 +130,19 @@ class _Grader:
         self._interrupted = False
         self._abandoned: Exception | None = None
         self.unloadable: tuple[Status, str, list[TraceEntry], str] | None = None
+        self._loaded: Session | None = None  # where the file was imported, for the first test
 
     # --- pytest
 
     def run(self) -> None:
         try:
             self._try_to_load()
+            code, log = _pytest(self.plan.path, [self, _fixture(self.plan.assignment.name)])
         except Abandoned as end:
             raise end.error from None
-        code, log = _pytest(self.plan.path, [self, _fixture(self.plan.assignment.name)])
+        finally:
+            if self._loaded is not None:
+                self._loaded.close()
         if self._interrupted:
             raise KeyboardInterrupt
         if self._abandoned is not None:
@@ -197,8 +201,9 @@ class _Grader:
             outcome.status, outcome.reason = "skipped", f"needs {' and '.join(missing)}, which failed"
             return outcome
         seed = test_seed(self.plan.seed, name)
+        session, self._loaded = self._loaded, None
         try:
-            session = self._session()
+            session = session or self._session()
         except Ended as end:
             outcome.status, outcome.reason = end.status, end.reason
             return outcome
@@ -279,9 +284,8 @@ class _Grader:
     def _try_to_load(self) -> None:
         """What happens when the file is imported: if that fails, every test has the same reason."""
         try:
-            session = self._session()
-            self._look(session)
-            session.close()
+            self._loaded = self._session()
+            self._look(self._loaded)
         except (StudentError, Unusable) as error:
             self.unloadable = self._not_imported(error)
         except Ended as end:
