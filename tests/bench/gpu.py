@@ -4,7 +4,8 @@
 
 The calls are in gpu_cases/<assignment>.py; an assignment without that file has nothing for a device to do. The inputs
 are rounded to the dtype first, so that both sides compute on the same numbers. Exit code 1 if a result strays too far
-or lies on another device or in another dtype. Under nine minutes with every assignment.
+or lies on another device or in another dtype. A file with `measures` also times something whole, as a share of what
+the device can do. Under nine minutes with every assignment.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def main() -> None:
     torch.set_num_threads(1)
     name = torch.cuda.get_device_name() if options.device == "cuda" else "CPU"
     started = time.monotonic()
-    rows = []
+    rows, measured = [], []
     for assignment in open_course().assignments:
         if options.assignments and assignment.name not in options.assignments:
             continue
@@ -85,16 +86,21 @@ def main() -> None:
             say(f"{assignment.name}: nothing for a device to do")
             continue
         module = load(assignment.name, assignment.solution)
-        for case in importlib.import_module(f"gpu_cases.{assignment.name}").CASES:
+        cases = importlib.import_module(f"gpu_cases.{assignment.name}")
+        for case in cases.CASES:
             say(f"{assignment.name}: {case.name}, {time.monotonic() - started:.0f} s")
             for dtype in DTYPES:
                 with torch.no_grad():
                     row = {"assignment": assignment.name} | compare(module, case, options.device, dtype)
                     row["ms"] = milliseconds(module, case, options.device, dtype, large=not options.quick)
                 rows.append(row)
+        if hasattr(cases, "measures"):
+            say(f"{assignment.name}: speed of the whole, {time.monotonic() - started:.0f} s")
+            measured += cases.measures(module, options.device, options.quick)
     seconds = time.monotonic() - started
     if options.json:
-        print(json.dumps({"device": name, "torch": torch.__version__, "seconds": seconds, "rows": rows}, indent=1))
+        found = {"device": name, "torch": torch.__version__, "seconds": seconds, "rows": rows, "measured": measured}
+        print(json.dumps(found, indent=1))
     else:
         heading = ("assignment", "case", "dtype", "error", "ms", "")
         cells = [
@@ -102,6 +108,10 @@ def main() -> None:
             for r in rows
         ]
         print(table([heading, *cells]))
+        for row in measured:
+            share = "" if row["of_peak"] is None else f", {row['of_peak']:.0%} of the peak"
+            goal = "" if row["goal"] is None else f" (goal {row['goal']:.0%})"
+            print(f"{row['what']}: {row['ms']:.2f} ms, {row['tokens_per_second']:,.0f} tokens a second{share}{goal}")
         print(f"{name}, torch {torch.__version__}, {seconds:.0f} s")
     sys.exit(1 if any(r["wrong"] for r in rows) else 0)
 

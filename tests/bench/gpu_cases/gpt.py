@@ -260,6 +260,8 @@ def decoding(gpt: ModuleType, device: str, quick: bool) -> dict[str, Any]:
 
 def measures(gpt: ModuleType, device: str, quick: bool = False) -> list[dict[str, Any]]:
     """Rows of what, ms, tokens_per_second, of_peak (a share, None where the peak is not known) and goal (likewise)."""
-    ways = [(False, False), (True, False), (True, True)]
+    ways = [(False, False), (True, False)]
+    if device == "cuda":  # for a CPU torch.compile wants a C++ compiler
+        ways.append((True, True))
     rows = [training_step(gpt, device, quick, bf16=bf16, compiled=compiled) for bf16, compiled in ways]
     return [*rows, decoding(gpt, device, quick)]
