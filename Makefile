@@ -15,7 +15,7 @@ test: lint
 	$(BIN)/pytest -m "not full" -n 2
 
 test-full: $(INSTALLED)
-	$(BIN)/pytest -m full -n 2 --dist loadfile
+	$(BIN)/pytest -m full -n 2 --dist loadfile --durations 15
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
