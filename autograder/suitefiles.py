@@ -26,13 +26,11 @@ class HiddenTest(msgspec.Struct, frozen=True):
 def hidden_tests(path: Path) -> list[HiddenTest]:
     """The tests of one file of a suite, in its order. The part in `@part` is a string or a constant of the file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    constants: dict[str, object] = {
-        target.id: node.value.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    constants: dict[str, object] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                constants |= _constants(target, node.value)
     tests = []
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef):
@@ -45,6 +43,16 @@ def hidden_tests(path: Path) -> list[HiddenTest]:
                     raise CourseError(f"{path}: @part of {node.name} must say its part and its points as constants")
                 tests.append(HiddenTest(node.name, name, points, first, node.end_lineno or node.lineno))
     return tests
+
+
+def _constants(target: ast.expr, value: ast.expr) -> dict[str, object]:
+    """What an assignment binds to constants: `NAME = "gae"`, or `GAE, GROUPS = "gae", "group_advantages"`."""
+    if isinstance(target, ast.Name) and isinstance(value, ast.Constant):
+        return {target.id: value.value}
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+        pairs = [_constants(one, its) for one, its in zip(target.elts, value.elts, strict=True)]
+        return {name: constant for pair in pairs for name, constant in pair.items()}
+    return {}
 
 
 def _arguments(decorator: ast.Call, constants: dict[str, object]) -> tuple[object, object]:

@@ -131,6 +131,11 @@ def test_padding_is_passed_over(rlhf, case, data):
     filled = [torch.where(mask, x, data.draw(garbage(x))) for x in (rewards, values)]
     returned = rlhf.gae(*filled, mask)
     checks.close(returned, gae(rewards, values, mask, 1.0, 0.95), rtol=1e-9, atol=1e-9)
+    # Padding on the right, on the left and in between, whatever was drawn.
+    mask = torch.tensor([[True, True, False], [False, True, True], [True, False, True]])
+    rewards = torch.where(mask, torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64), 1e4)
+    values = torch.where(mask, torch.tensor([0.5, 0.25, 1.0], dtype=torch.float64), -1e4)
+    checks.close(rlhf.gae(rewards, values, mask), gae(rewards, values, mask, 1.0, 0.95), rtol=1e-9, atol=1e-9)
 
 
 @part(GAE, points=1)

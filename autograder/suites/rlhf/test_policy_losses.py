@@ -136,6 +136,11 @@ def test_sequences_weigh_the_same_by_default(rlhf, case):
     """By default, or with "sequence", the loss is the mean over tokens of each sequence, and then over sequences."""
     checks.close(rlhf.grpo_loss(*case), grpo(*case), rtol=1e-6, atol=1e-6)
     checks.close(rlhf.grpo_loss(*case, loss_agg="sequence"), grpo(*case), rtol=1e-6, atol=1e-6)
+    # Rows of one and of three tokens, whatever was drawn.
+    old = torch.full((2, 3), -1.0, dtype=torch.float64)
+    mask = torch.tensor([[True, False, False], [True, True, True]])
+    uneven = (old + 0.1, old, torch.tensor([2.0, -1.0], dtype=torch.float64), mask)
+    checks.close(rlhf.grpo_loss(*uneven), grpo(*uneven), rtol=1e-6, atol=1e-6)
 
 
 @part(GRPO, points=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from autograder.judge import checks, draws, part
@@ -40,7 +40,10 @@ def test_kaplans_fit_is_the_best(scaling, values, runs, noise, seed):
     L = kaplan(N, D, values) * (noise * normal(len(N), seed)).exp()
     L[0] = L[0] * 1.3
     for delta in (1e-3, 0.1):
-        reached = huber(kaplan(N, D, read(scaling.fit_kaplan(N, D, L, delta=delta), KAPLAN_FIELDS)), L, delta)
         fit = reference("scaling").fit_kaplan(N, D, L, delta=delta)
-        smallest = huber(kaplan(N, D, tuple(getattr(fit, name) for name in KAPLAN_FIELDS)), L, delta)
+        best = tuple(getattr(fit, name) for name in KAPLAN_FIELDS)
+        # With noise like this the smallest may lie at infinity, where one exponent is 0: no law, and nobody's mistake.
+        assume(all(0.5 < found / true < 2 for found, true in zip(best[2:], values[2:], strict=True)))
+        reached = huber(kaplan(N, D, read(scaling.fit_kaplan(N, D, L, delta=delta), KAPLAN_FIELDS)), L, delta)
+        smallest = huber(kaplan(N, D, best), L, delta)
         checks.holds(reached <= smallest * 1.001 + 1e-10, "the objective is the smallest", reached, smallest)

@@ -183,9 +183,44 @@ def fit_kaplan(N, D, L, *, delta=1e-3):
         columns = torch.stack([(-rho * (log_n - mean_n)).exp(), (mean_d - log_d).exp().expand(len(pair), -1)], -1)
         return _linear(columns, s, target, delta)
 
-    _, pair, (p, q) = _close_in(solve, [8.0, 6.0], [12.0, 9.8], 36, 11, wide=3.3)
-    rho, s = (math.exp(x - 10) for x in pair)
-    return KaplanFit(N_c=math.exp(p / rho + mean_n), D_c=math.exp(q + mean_d), alpha_N=rho * s, alpha_D=s)
+    def predict(theta):
+        p, q, log_rho, log_s = theta
+        terms = torch.stack([p - log_rho.exp() * (log_n - mean_n), q - (log_d - mean_d)])
+        return log_s.exp() * terms.logsumexp(0)
+
+    pair = torch.cartesian_prod(torch.linspace(-2, 2, 17), torch.linspace(-4, -0.2, 17)).double()
+    linear, value = solve(pair + 10)
+    starts = torch.cat([linear, pair], -1)[value.nan_to_num(math.inf).argsort()[:6]]
+    _, (p, q, log_rho, log_s) = min(
+        (_polish(predict, start, target, delta) for start in starts), key=lambda found: found[0]
+    )
+    rho, s = math.exp(log_rho), math.exp(log_s)
+    return KaplanFit(
+        N_c=math.exp(min(p / rho + mean_n, 700)), D_c=math.exp(min(q + mean_d, 700)), alpha_N=rho * s, alpha_D=s
+    )
+
+
+def _polish(predict, theta, target, delta, steps=150):
+    """All parameters at once: Levenberg and Marquardt's step on reweighted squares."""
+    r, damping = predict(theta) - target, 1e-3
+    value = float(_cost(r, delta))
+    for _ in range(steps):
+        jacobian = torch.func.jacfwd(predict)(theta)
+        weighted = jacobian * (delta / r.abs().clamp(min=delta))[:, None]
+        normal = jacobian.mT @ weighted
+        normal = normal + damping * normal.diagonal().clamp(min=1e-12).diag()
+        tried = theta - torch.linalg.solve(normal, weighted.mT @ r)
+        after = predict(tried) - target
+        cost = float(_cost(after, delta))
+        if cost < value:
+            gained, theta, r, value, damping = value - cost, tried, after, cost, damping / 4
+            if gained < 1e-12 * value:
+                break
+        elif damping > 1e6:
+            break
+        else:
+            damping *= 4
+    return value, theta.tolist()
 
 
 def compute_optimal(C, fit):
