@@ -340,7 +340,7 @@ def fit_sigmoid(C, R, *, R0=None, c_min=0.0):
         return torch.stack([top, low], -1), (error**2).sum(-1)
 
     first, last = float(log_c.min()) + 100, float(log_c.max()) + 100
-    _, (log_b, log_mid), (A, low) = _close_in(solve, [8.5, first - 2], [12.5, last + 2.5], 45, 31)
+    _, (log_b, log_mid), (A, low) = _close_in(solve, [8.5, first - 2], [12.5, last + 2.5], 45, 31, wide=7)
     return SigmoidFit(A, math.exp(log_b - 10), math.exp(log_mid - 100), low)
 
 
