@@ -20,7 +20,13 @@ from autograder.records import Key
 from autograder.suitefiles import hidden_tests
 from autograder.suites import alternatives_of, bugs_of
 
-KEYS = tuple(Key(f"adequacy under key {number}".encode()) for number in (1, 2, 3))
+
+def course_keys(n: int) -> tuple[Key, ...]:
+    """The first n of the keys that suites are tested under, the same in every run."""
+    return tuple(Key(f"adequacy under key {number}".encode()) for number in range(1, n + 1))
+
+
+KEYS = course_keys(3)
 
 
 class BugResult(msgspec.Struct):

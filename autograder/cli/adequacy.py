@@ -23,6 +23,9 @@ def adequacy(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="This bug or alternative only.")
     ] = None,
+    keys: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Under how many course keys; more find rarer faults.")
+    ] = 3,
     jobs: choices.Jobs = choices.DEFAULT_JOBS,
     course: choices.CourseFolder = None,
     isolation: choices.IsolationName = "zygote",
@@ -52,7 +55,13 @@ def adequacy(
             tell = _teller(bar, one.name)
             results.append(
                 tested.measure(
-                    one, settings, jobs=jobs, only=names_only, course_folder=choices.folder(course), tell=tell
+                    one,
+                    settings,
+                    jobs=jobs,
+                    keys=tested.course_keys(keys),
+                    only=names_only,
+                    course_folder=choices.folder(course),
+                    tell=tell,
                 )
             )
     if as_json:
