@@ -127,6 +127,7 @@ class _Grader:
         self.failed_parts: set[str] = set()
         self.waiting: frozenset[str] = frozenset()  # tests of parts that need a failed one
         self._stopped = ""
+        self._timeouts = 0
         self._interrupted = False
         self._abandoned: Exception | None = None
         self.unloadable: tuple[Status, str, list[TraceEntry], str] | None = None
@@ -217,10 +218,13 @@ class _Grader:
         except EnoughShrinking:
             pass
         except Ended as end:
-            outcome.status, outcome.reason = end.status, end.reason
-            self._describe(outcome, session.exchanges)
-            self._count_timeouts(outcome)
-            return self._earned(outcome)
+            self._timeouts += end.status == "timeout"
+            if self._timeouts >= MAX_TIMEOUTS:
+                self._stopped = f"not run: {MAX_TIMEOUTS} tests before it ran out of time"
+            if end.status != "timeout" or trial.failure is None:  # else it had failed, and time ran out while shrinking
+                outcome.status, outcome.reason = end.status, end.reason
+                self._describe(outcome, session.exchanges)
+                return self._earned(outcome)
         except Flaky:
             if not trial.enough:
                 outcome.status, outcome.reason = "failed", "gives different answers to the same question"
@@ -360,11 +364,6 @@ class _Grader:
             outcome.returned = brief(last.result)
         script = snippet(self.plan.assignment.name, exchanges)
         outcome.snippet = script if len(script) <= MAX_SNIPPET else ""
-
-    def _count_timeouts(self, outcome: TestOutcome) -> None:
-        late = [o for o in self.outcomes if o.status == "timeout"]
-        if outcome.status == "timeout" and len(late) + 1 >= MAX_TIMEOUTS:
-            self._stopped = f"not run: {MAX_TIMEOUTS} tests before it ran out of time"
 
     @staticmethod
     def _earned(outcome: TestOutcome) -> TestOutcome:

@@ -436,6 +436,23 @@ def test_the_third_timeout_ends_the_run_with_what_it_has() -> None:
     assert outcomes[LENGTH].reason.startswith("not run")
 
 
+def test_a_test_that_failed_has_failed_also_where_time_runs_out_while_it_shrinks() -> None:
+    wrong: list[wire.Question] = []
+
+    def end_after_a_wrong_answer(
+        question: wire.Question, reply: wire.Reply, body: bytearray
+    ) -> tuple[wire.Reply, bytearray]:
+        if wrong:
+            raise Ended("timeout", "it is late")
+        wrong.append(question)
+        return reply, body
+
+    always_wrong = edited(("return found", "return found + found + [(0, 1)]"))
+    outcome = graded(always_wrong, connect=through(end_after_a_wrong_answer))[FINDS]
+    assert (outcome.status, outcome.earned) == ("failed", 0)
+    assert len(outcome.calls) == 1
+
+
 def test_an_import_that_is_late_once_is_tried_again() -> None:
     class Slow(LocalConnection):
         def exchange(self, question: wire.Question, buffers: list[Any], seconds: float) -> tuple[wire.Reply, bytearray]:
