@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,14 @@ def run_beside_solution(assignment: Assignment, arguments: list[str], folder: Pa
 def test_the_quick_experiment_saves_its_pictures(assignment: Assignment, tmp_path: Path) -> None:
     run_beside_solution(assignment, ["experiment.py", "--quick", "--out", "pictures"], tmp_path, 240)
     assert list((tmp_path / "pictures").glob("*.png"))
+
+
+@assignments
+def test_a_handout_says_what_to_look_for_and_leaves_nothing_open(assignment: Assignment) -> None:
+    handout = (assignment.folder / "README.md").read_text(encoding="utf-8")
+    _, _, experiment = handout.partition("\n## The experiment\n")
+    assert len(experiment.partition("\n## ")[0].split()) > 100
+    assert not re.search(r"\b(TODO|FIXME|XXX|TBD|EXPERIMENT)\b", handout)
 
 
 @pytest.mark.full

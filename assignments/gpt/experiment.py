@@ -227,7 +227,7 @@ def run(gpt: ModuleType, options: Options) -> Rows:
         plan = gpt.TrainConfig(steps=60, batch_size=16, warmup_steps=5, **rates)
     else:
         shape = gpt.GPTConfig(tokenizer.vocab_size, 128, 192, 6, 4)
-        plan = gpt.TrainConfig(steps=600, batch_size=16, warmup_steps=40, **rates)
+        plan = gpt.TrainConfig(steps=480, batch_size=16, warmup_steps=40, **rates)
     model = gpt.GPT(shape, generator=torch.Generator().manual_seed(options.seed)).to(options.device)
     size = sum(p.numel() for p in model.parameters())
     say(f"{size / 1e6:.2f}M parameters, {len(data):,} tokens of {n_bytes / len(check):.2f} bytes")

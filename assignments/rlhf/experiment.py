@@ -1,7 +1,7 @@
 """Learn a reward from noisy preferences, choose by it, train a policy towards it, and see when that goes too far.
 
     python experiment.py --quick        some seconds
-    python experiment.py                about a minute
+    python experiment.py                half a minute
 
 Uses the rlhf.py beside this file, and saves two pictures: reward-model.png (accuracy against the number of preferences,
 calibration, proxy against gold) and overoptimization.png (the best of n, and GRPO, by proxy and by gold).
