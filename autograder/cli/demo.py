@@ -11,7 +11,9 @@ from autograder.cli import choices
 
 
 def demo(
-    assignment: Annotated[str | None, typer.Argument(help="One assignment; all of them where it is left out.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Argument(metavar="[ASSIGNMENT]...", help="All of the course where none is named.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where submissions, records and report go.")] = Path("report"),
     jobs: choices.Jobs = choices.DEFAULT_JOBS,
     course: choices.CourseFolder = None,
@@ -30,7 +32,7 @@ def demo(
     contained = level in choices.CONTAINED
     if not contained:
         typer.echo(f"level {level} contains nothing, so the hostile members of the class are left out", err=True)
-    chosen = choices.assignments(own, assignment, assignment is None)
+    chosen = [own.assignment(name) for name in assignments] if assignments else list(own.assignments)
     Store(out)
     piles = []
     for one in chosen:
