@@ -28,19 +28,12 @@ class Watch:
 
     def seen(self, source: str) -> list[str]:
         """Sentences: "calls torch.f", "line 3 names f"."""
-        found = [f"calls {name}" for name in self._called]
-        wanted = {name.rpartition(".")[2] for name in self._names}
-        try:
-            tree = ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return found[:MAX_SEEN]
-        spelled = dict.fromkeys((line, name) for line, text in _words(tree) for name in wanted if name in text)
-        return [*found, *(f"line {line} names {name}" for line, name in sorted(spelled))][:MAX_SEEN]
+        return [*(f"calls {name}" for name in self._called), *spelled(source, self._names)][:MAX_SEEN]
 
     def _replace(self, name: str) -> None:
         path, _, last = name.rpartition(".")
         try:
-            holder = _resolve(path)
+            holder = resolve(path)
             own = getattr(holder, last)
         except (ImportError, AttributeError, RuntimeError):
             return
@@ -61,7 +54,19 @@ class Watch:
         return noticed
 
 
-def _resolve(path: str) -> Any:
+def spelled(source: str, names: Iterable[str]) -> list[str]:
+    """Where a source spells the last word of one of the names: "line 3 names f"."""
+    wanted = {name.rpartition(".")[2] for name in names}
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    found = dict.fromkeys((line, name) for line, text in _words(tree) for name in wanted if name in text)
+    return [f"line {line} names {name}" for line, name in sorted(found)]
+
+
+def resolve(path: str) -> Any:
+    """What a dotted name stands for. Raises ImportError or AttributeError where there is nothing."""
     first, *rest = path.split(".")
     found: Any = importlib.import_module(first)
     for depth, name in enumerate(rest, 1):
@@ -72,22 +77,28 @@ def _resolve(path: str) -> Any:
 
 
 def _words(tree: ast.AST) -> Iterable[tuple[int, str]]:
-    """Every name that a source spells, with its line: attributes, imports, strings, strings that are added up."""
+    """Every name that a source spells, with its line: attributes, imports, strings, strings that are added up.
+
+    Not what it defines itself (an assignment may ask for an AdamW), and no text that is a statement: a docstring.
+    """
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    own = {node.name for node in ast.walk(tree) if isinstance(node, definitions)}
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Attribute):
             yield line, node.attr
-        elif isinstance(node, ast.Name):
+        elif isinstance(node, ast.Name) and node.id not in own:
             yield line, node.id
         elif isinstance(node, ast.alias):
             yield line, node.name
-        elif isinstance(node, ast.Constant | ast.BinOp) and (text := _folded(node)):
+        elif isinstance(node, ast.Constant | ast.BinOp) and id(node) not in docstrings and (text := _folded(node)):
             yield line, text
 
 
 def _folded(node: ast.AST) -> str:
     if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) and len(node.value) < 200 else ""  # no docstring
+        return node.value if isinstance(node.value, str) and len(node.value) < 200 else ""  # no prose
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _folded(node.left) + _folded(node.right)
     return ""

@@ -8,8 +8,11 @@ import pytest
 import torch
 from toyclass import edited, graded
 
-from autograder.watch import Watch
+from autograder.course import Assignment, open_course
+from autograder.suites import alternatives_of
+from autograder.watch import Watch, resolve, spelled
 
+ASSIGNMENTS = [own for own in open_course().assignments if own.flagged]
 GROUPBY = itertools.groupby
 
 
@@ -18,7 +21,8 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a watch replaces is put back: here, it is this process's own."""
     monkeypatch.setattr(itertools, "groupby", GROUPBY)
     monkeypatch.setattr(torch.nn.functional, "softmax", torch.nn.functional.softmax)
-    monkeypatch.setattr(torch.nn.Linear, "__init__", torch.nn.Linear.__init__)
+    for own in (torch.nn.Linear, torch.optim.lr_scheduler.LRScheduler):
+        monkeypatch.setattr(own, "__init__", own.__init__)
 
 
 def test_a_call_is_remembered_once_and_returns_what_it_returned() -> None:
@@ -62,6 +66,14 @@ def test_a_name_in_a_comment_or_a_long_text_is_not() -> None:
     assert Watch(["itertools.groupby"]).seen(f'"""{"text " * 50} groupby"""\n# groupby\n') == []
 
 
+def test_what_a_source_defines_itself_and_what_a_docstring_says_is_its_own() -> None:
+    source = (
+        'class AdamW:\n    """Not torch\'s AdamW."""\n\ndef train():\n    """One AdamW step."""\n    return AdamW()\n'
+    )
+    assert Watch(["torch.optim.AdamW"]).seen(source) == []
+    assert Watch(["torch.optim.AdamW"]).seen(f"{source}\ntorch.optim.AdamW()") == ["line 8 names AdamW"]
+
+
 @pytest.mark.parametrize("source", ["x = (", "\0", "(" * 100_000])
 def test_what_cannot_be_parsed_is_no_error(source: str) -> None:
     assert Watch(["itertools.groupby"]).seen(source) == []
@@ -82,3 +94,37 @@ def test_a_submission_that_calls_a_library_keeps_its_points_and_is_flagged() -> 
 def test_what_nobody_asks_to_be_flagged_is_not_watched() -> None:
     graded(edited(), only=["test_counts_long_runs"])
     assert itertools.groupby is GROUPBY
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS, ids=lambda own: own.name)
+def test_the_courses_own_names_are_there_and_no_honest_solution_spells_one(assignment: Assignment) -> None:
+    for name in assignment.flagged:
+        path, _, last = name.rpartition(".")
+        assert callable(getattr(resolve(path), last))
+    honest = {"reference": assignment.solution, **alternatives_of(assignment)}
+    flagged = [name for name, path in honest.items() if spelled(path.read_text(encoding="utf-8"), assignment.flagged)]
+    assert flagged == (["library_calls"] if assignment.name == "attention" else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("attention", "F.scaled_dot_product_attention(q, k, v)"),
+        ("gpt", "torch.optim.AdamW(parameters)"),
+        ("gpt", "from torch.nn.utils import clip_grad_norm_"),
+        ("bert", "nn.TransformerEncoderLayer(8, 2)"),
+        ("t5", "nn.Transformer(8, 2)"),
+    ],
+)
+def test_what_does_the_work_of_an_assignment_is_noticed(name: str, line: str) -> None:
+    assignment = open_course().assignment(name)
+    source = assignment.solution.read_text(encoding="utf-8")
+    found = spelled(f"{source}\n{line}\n", assignment.flagged)
+    assert found
+    assert all(text.startswith(f"line {source.count(chr(10)) + 2} names ") for text in found)
+
+
+def test_a_learning_rate_schedule_of_torchs_is_noticed_by_its_call() -> None:
+    watch = Watch(["torch.optim.lr_scheduler.LRScheduler"])
+    torch.optim.lr_scheduler.CosineAnnealingLR(torch.optim.SGD([torch.zeros(1, requires_grad=True)]), 10)
+    assert watch.seen("") == ["calls torch.optim.lr_scheduler.LRScheduler"]
