@@ -16,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from autograder import throttle
+from autograder.course import FeedbackPolicy
 from autograder.intake import Submission
 from autograder.records import RecordError
 
@@ -32,6 +34,7 @@ class Entry(msgspec.Struct, frozen=True):
     late: bool = False  # the LMS marked it late, and said no time
     identities: dict[str, str] = {}  # what the LMS calls the student: `roster.IDENTITIES`
     number: str = ""  # what the LMS calls this submission
+    shown_at: datetime | None = None  # when its hidden results were first shown: what uses a token
 
 
 class Ledger:
@@ -59,6 +62,20 @@ class Ledger:
         with self._locked():
             self._read()
             return self._enter(submissions)
+
+    def ask_to_show(self, student: str, attempt: int, now: datetime, policy: FeedbackPolicy) -> throttle.Allowance:
+        """Whether an attempt's hidden results may be shown; if so, that uses a token, the first time."""
+        with self._locked():
+            self._read()
+            (entry,) = (entry for entry in self.of(student) if entry.attempt == attempt)
+            used = [known.shown_at for known in self.of(student) if known.shown_at and known is not entry]
+            allowed = throttle.allowance(used, now, policy)
+            if entry.shown_at:
+                return msgspec.structs.replace(allowed, shown=True)
+            if allowed.shown and policy.tokens:
+                self.entries[self.entries.index(entry)] = msgspec.structs.replace(entry, shown_at=now)
+                self._write()
+            return allowed
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -89,8 +106,9 @@ class Ledger:
                 # Handed in again unchanged: the first time counts.
                 times = [time for time in (known.submitted_at, submission.submitted_at) if time]
                 self.entries[self.entries.index(known)] = msgspec.structs.replace(
-                    entry, submitted_at=min(times, default=None), identities=known.identities | entry.identities
-                )
+                    entry, submitted_at=min(times, default=None), identities=known.identities | entry.identities,
+                    shown_at=known.shown_at,
+                )  # fmt: skip
             numbered.append(msgspec.structs.replace(submission, attempt=entry.attempt))
         if self.entries != before:
             self._write()

@@ -24,9 +24,12 @@ def ci(
 ) -> None:
     """Grade one submission: annotations on standard output, the summary and the Classroom result in their files.
 
-    Exit 0 with full marks, 1 below, 3 where the grader itself failed.
+    Exit 0 with full marks or where the course shows no results yet, 1 below, 3 where the grader itself failed. Tokens
+    are counted in OUT: it lasts only where the workflow keeps it, out of the student's reach.
     """
-    from autograder import batch, intake, ledger, policy
+    from datetime import UTC, datetime
+
+    from autograder import batch, intake, ledger, policy, throttle
     from autograder.lms import ci as told
     from autograder.lms import export
     from autograder.records import Store
@@ -45,11 +48,23 @@ def ci(
         key=choices.key(key_file), level=choices.level(unsafe_allow), jobs=jobs,
         isolation=choices.isolation(isolation), course_folder=choices.folder(course),
     )  # fmt: skip
-    numbered = ledger.Ledger(out, one.name).enter([intake.renamed(submission, student)])
+    kept = ledger.Ledger(out, one.name)
+    numbered = kept.enter([intake.renamed(submission, student)])
     (record,) = batch.Batch(own, one, numbered, store, options).run(lambda news: None)
     if record.grader_error:
         typer.echo(f"::error title=Grader error::{workflow(record.grader_error.strip()[-1500:])}")
         raise typer.Exit(3)
+    now = datetime.now(UTC)
+    # A time that has not come is asked for first: it uses no token.
+    if not (why := told.withheld(own, one.name, throttle.Allowance(True, 0), now)):
+        allowed = kept.ask_to_show(record.student, record.attempt, now, own.feedback)
+        why = told.withheld(own, one.name, allowed, now)
+    if why:
+        typer.echo(f"::notice title=Graded::{workflow(f'Graded and recorded; {why}.')}")
+        _append("GITHUB_STEP_SUMMARY", f"Graded and recorded; {why}.\n")
+        return
+    if words := told.left(allowed):
+        typer.echo(f"::notice title=Hidden results::{workflow(words)}")
     for line in told.error_commands(record, _relative(file), own.feedback.detail):
         typer.echo(line)
     for line in told.notices(record):

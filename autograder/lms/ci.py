@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import msgspec
 
+from autograder import throttle
+from autograder.course import Course
 from autograder.lms import feedback
 from autograder.outcome import TestOutcome
 from autograder.records import Record
@@ -91,6 +94,29 @@ def classroom(record: Record) -> str:
     status = "pass" if record.score == record.max_score else "fail"
     result = {"version": 1, "status": status, "max_score": record.max_score, "tests": tests}
     return base64.b64encode(msgspec.json.encode(result)).decode()
+
+
+def withheld(course: Course, assignment: str, allowed: throttle.Allowance, now: datetime) -> str:
+    """Why hidden results are not shown now, or ""."""
+    due = course.due.get(assignment)
+    if course.feedback.visible == "after_published":
+        return "results are shown when they are published"
+    if course.feedback.visible == "after_due" and (due is None or now < due):
+        return f"results are shown after the due date{f', {_minute(due)}' if due else ''}"
+    if not allowed.shown and allowed.next_at is not None:
+        return f"results were shown as often as the course allows; push after {_minute(allowed.next_at)} to see some"
+    return ""
+
+
+def left(allowed: throttle.Allowance) -> str:
+    """What a student is told of the tokens that are left, or ""."""
+    if allowed.next_at is None:
+        return ""
+    return f"Results are shown {allowed.left} more times; a token grows back at {_minute(allowed.next_at)}."
+
+
+def _minute(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def notices(record: Record) -> list[str]:

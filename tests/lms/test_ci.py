@@ -6,17 +6,25 @@ import base64
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import fake_records as fake
+import msgspec
 import payloads
 import pytest
+import yaml
 from toyclass import COURSE, SOLUTION, edited
 
+from autograder import records
+from autograder.course import FeedbackPolicy, open_course
 from autograder.lms import ci
+from autograder.throttle import Allowance
 
 COMMAND = re.compile(r"::error (?:file=[^:,\s]+,line=\d+,endLine=\d+,)?title=[^:,]*::.*")
 
@@ -94,19 +102,25 @@ SHOUTS = edited(
 )
 
 
+def pushed(folder: Path, source: str, course: Path = COURSE) -> tuple[subprocess.CompletedProcess[str], Path, Path]:
+    """What the command says of a push, and the files that a runner would read."""
+    (folder / "toy.py").write_text(source)
+    output, summary = folder / "output", folder / "summary"
+    environment = os.environ | {
+        "AUTOGRADER_COURSE_KEY": "a key of this test", "GITHUB_OUTPUT": str(output), "OMP_NUM_THREADS": "1",
+        "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": str(folder), "GITHUB_REPOSITORY": "course/toy-ada",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "autograder", "ci", "toy", ".", "--course", str(course), "--junit", "junit.xml"],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    return done, output, summary
+
+
 @pytest.mark.needs("namespaces", "apt install bubblewrap, and allow user namespaces")
 @pytest.mark.parametrize(("source", "score", "code"), [(SOLUTION, 100, 0), (SHOUTS, 40, 1)])
 def test_a_push_is_graded_and_the_student_emits_no_command(source: str, score: int, code: int, tmp_path: Path) -> None:
-    (tmp_path / "toy.py").write_text(source)
-    output, summary = tmp_path / "output", tmp_path / "summary"
-    environment = os.environ | {
-        "AUTOGRADER_COURSE_KEY": "a key of this test", "GITHUB_OUTPUT": str(output), "OMP_NUM_THREADS": "1",
-        "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": str(tmp_path), "GITHUB_REPOSITORY": "course/toy-ada",
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "autograder", "ci", "toy", ".", "--course", str(COURSE), "--junit", "junit.xml"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    done, output, summary = pushed(tmp_path, source)
     assert done.returncode == code, done.stderr
     said = lines_of(done.stdout + done.stderr)
     commands = [line for line in said if line.lstrip().startswith("::") or "##[" in line]
@@ -121,3 +135,82 @@ def test_a_push_is_graded_and_the_student_emits_no_command(source: str, score: i
     assert results["score"] == str(score)
     assert f"{score} of 100 points" in summary.read_text()
     assert ElementTree.parse(tmp_path / "junit.xml").getroot()[0].get("name") == "toy: toy-ada"
+
+
+def course_with(feedback: str, folder: Path) -> Path:
+    course = shutil.copytree(COURSE, folder / "course", ignore=shutil.ignore_patterns("__pycache__"))
+    with open(course / "assignments" / "course.toml", "a", encoding="utf-8") as file:
+        file.write(f"\n[feedback]\n{feedback}\n")
+    return course
+
+
+@pytest.mark.needs("namespaces", "apt install bubblewrap, and allow user namespaces")
+def test_hidden_results_are_shown_as_often_as_there_are_tokens_and_one_attempt_uses_one(tmp_path: Path) -> None:
+    course = course_with("tokens = 1\nhours_per_token = 5", tmp_path)
+    wrong = edited(("return found", "return found[:-1]"))
+    for _ in range(2):  # pushed again unchanged
+        done, _, _ = pushed(tmp_path, wrong, course)
+        assert done.returncode == 1
+        assert "Results are shown 0 more times; a token grows back at " in done.stdout
+        assert "::error file=toy.py" in done.stdout
+    before = (tmp_path / "output").read_text()
+    done, output, summary = pushed(tmp_path, SOLUTION, course)
+    assert (done.returncode, done.stdout.count("::")) == (0, 2)
+    assert done.stdout.startswith("::notice title=Graded::Graded and recorded; results were shown as often as the ")
+    assert output.read_text() == before
+    assert "100" not in summary.read_text().splitlines()[-1]
+    recorded = {record.attempt: record.score for record in records.read_all(tmp_path / "grades")}
+    assert recorded == {1: 40, 2: 100}
+
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("visible", "due", "why"),
+    [
+        ("now", NOON + timedelta(hours=1), ""),
+        ("after_published", NOON - timedelta(hours=1), "results are shown when they are published"),
+        ("after_due", NOON + timedelta(hours=1), "results are shown after the due date, 2026-03-01 13:00 UTC"),
+        ("after_due", NOON - timedelta(hours=1), ""),
+        ("after_due", None, "results are shown after the due date"),
+    ],
+)
+def test_the_course_says_from_when_on_hidden_results_are_shown(visible: Any, due: datetime | None, why: str) -> None:
+    own = msgspec.structs.replace(
+        open_course(COURSE), due={"toy": due} if due else {}, feedback=FeedbackPolicy(visible=visible)
+    )
+    assert ci.withheld(own, "toy", Allowance(True, 0), NOON) == why
+
+
+# --- the workflow file
+
+
+@pytest.mark.needs("namespaces", "apt install bubblewrap, and allow user namespaces")
+def test_the_workflows_grading_step_runs_as_a_runner_runs_it(tmp_path: Path) -> None:
+    workflow = yaml.safe_load((Path(ci.__file__).parent / "github" / "grade.yml").read_text(encoding="utf-8"))
+    (step,) = (step for step in workflow["jobs"]["grade"]["steps"] if step.get("id") == "grade")
+    temp, checkout, output = tmp_path / "temp", tmp_path / "attention-ada", tmp_path / "output"
+    checkout.mkdir()
+    (temp / "autograder" / "bin").mkdir(parents=True)  # where the step before installs the package
+    (temp / "autograder" / "bin" / "autograder").symlink_to(Path(sys.executable).parent / "autograder")
+    stub = open_course().assignment("attention")
+    (checkout / "attention.py").write_bytes((stub.folder / "attention.py").read_bytes())
+    (checkout / "autograder.py").write_text("raise SystemExit('a student's file was imported')\n")
+    assert step["working-directory"] == "${{ runner.temp }}"
+    assert step["env"]["AUTOGRADER_COURSE_KEY"] == "${{ secrets.AUTOGRADER_COURSE_KEY }}"
+    environment = os.environ | {
+        "AUTOGRADER_COURSE_KEY": "a key of this test", "ASSIGNMENT": step["env"]["ASSIGNMENT"],
+        "GITHUB_WORKSPACE": str(checkout), "GITHUB_REPOSITORY": "course/attention-ada", "RUNNER_TEMP": str(temp),
+        "GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+    }  # fmt: skip
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        cwd=temp, env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "::notice title=Autograding complete::Points 0/100" in done.stdout
+    assert "::error file=attention.py,line=" in done.stdout
+    assert "score=0" in output.read_text()
+    kept = workflow["jobs"]["grade"]["steps"][-1]["with"]["path"].replace("${{ runner.temp }}", str(temp))
+    assert ElementTree.parse(kept).getroot()[0].get("name") == "attention: attention-ada"
