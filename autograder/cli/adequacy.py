@@ -33,13 +33,13 @@ def adequacy(
     as_json: choices.Json = False,
 ) -> None:
     """Print the kill matrix; exit 1 if a planted bug survives or a valid solution loses a point."""
-    import msgspec
     from rich.console import Console
     from rich.progress import Progress
 
     from autograder import adequacy as tested
     from autograder import suites
     from autograder.executors import LaneSettings
+    from autograder.reports import escape
 
     chosen = choices.assignments(choices.course(course), assignment, all)
     level = choices.level(unsafe_allow)
@@ -65,7 +65,7 @@ def adequacy(
                 )
             )
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(results), indent=1))
+        typer.echo(escape.json(results))
     else:
         for result in results:
             _print(result)

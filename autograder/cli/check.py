@@ -120,9 +120,9 @@ def _run(
 
 def _show(assignment: Assignment, outcomes: list[TestOutcome], everything: bool, as_json: bool, told: str) -> None:
     if as_json:
-        import msgspec
+        from autograder.reports import escape
 
-        typer.echo(msgspec.json.format(msgspec.json.encode(outcomes), indent=1))
+        typer.echo(escape.json(outcomes))
         return
     from rich.console import Console
 

@@ -15,13 +15,12 @@ def doctor(
     as_json: choices.Json = False, quiet: Annotated[bool, typer.Option("--quiet", help="The level alone.")] = False
 ) -> None:
     """Say layer by layer what holds here, why not where not, and the fix. Exit 3 below level landlock."""
-    import msgspec
-
     from autograder import sandbox
+    from autograder.reports import escape
 
     report = sandbox.probe()
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=1))
+        typer.echo(escape.json(report))
     elif quiet:
         typer.echo(report.best)
     else:

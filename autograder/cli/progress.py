@@ -16,7 +16,7 @@ from autograder.course import Assignment, Course
 from autograder.executors import Isolation
 from autograder.intake import Submission
 from autograder.records import Key, Record, Store, read_all
-from autograder.reports import html, terminal
+from autograder.reports import escape, html, terminal
 from autograder.reports.escape import terminal as shown
 
 WIDTH = 140
@@ -79,7 +79,7 @@ def grade(
             records += one.run(tell)
     index = html.write_site(list(read_all(settings.out)), settings.out)
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(records), indent=1) + b"\n")
+        print(escape.json(records))
     else:
         # Where nobody looks (a pipe, a log) rich would take 80 columns, which is too few for the reasons.
         console_out = Console() if sys.stdout.isatty() else Console(width=WIDTH)

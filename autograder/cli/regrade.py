@@ -28,11 +28,10 @@ def regrade(
 
     Scores by hand, in the roster or in nbgrader, stay as they are.
     """
-    import msgspec
 
     from autograder import batch, regrade
     from autograder.records import DEMO_KEY, Key, read_all
-    from autograder.reports import html
+    from autograder.reports import escape, html
     from autograder.reports.escape import terminal
 
     out = records.parent if records.name == "records" else records
@@ -55,7 +54,7 @@ def regrade(
              "before": c.old.score, "after": c.new.score, "record": c.new.id, "error": c.new.grader_error}
             for c in changes
         ]  # fmt: skip
-        typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=1))
+        typer.echo(escape.json(told))
     else:
         for change in changes:
             old, new = change.old, change.new

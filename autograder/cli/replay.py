@@ -20,12 +20,11 @@ def replay(
     as_json: choices.Json = False,
 ) -> None:
     """Run one test of a record again, with the inputs that it drew; exit 1 if it fails."""
-    import msgspec
     from rich.console import Console
 
     from autograder import batch
     from autograder.records import DEMO_KEY, Key, read, suite_hashes
-    from autograder.reports import failure
+    from autograder.reports import escape, failure
 
     old = read(record)
     if test not in {outcome.test for outcome in old.tests}:
@@ -49,7 +48,7 @@ def replay(
     )  # fmt: skip
     outcome = batch.replay(own, old, test, options)
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(outcome), indent=1))
+        typer.echo(escape.json(outcome))
     else:
         Console().print(failure.outcome(outcome), crop=False)
     raise typer.Exit(0 if outcome.status == "passed" else 1)

@@ -20,10 +20,10 @@ def similarity(
     as_json: choices.Json = False,
 ) -> None:
     """Compare all pairs by fingerprints, names of variables aside. Needs copydetect."""
-    import msgspec
 
     from autograder.lms import layouts
     from autograder.lms import similarity as compared
+    from autograder.reports import escape
     from autograder.reports.escape import terminal
 
     one = choices.course(course).assignment(assignment)
@@ -32,7 +32,7 @@ def similarity(
     close = [pair for pair in pairs if pair.share >= threshold]
     out.write_text(compared.page(one.name, pairs, taken, threshold), encoding="utf-8")
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(close), indent=1))
+        typer.echo(escape.json(close))
         return
     for pair in close:
         shares = f"{pair.left_share:4.0%} {pair.right_share:4.0%}"

@@ -2,8 +2,7 @@
 
 What an encoder returns can be put into its sink as it is. First, every character that a reader cannot see is written
 out (`\\x1b`, `\\u202e`): terminal escapes, bidirectional overrides, zero-width characters and lone surrogates can
-otherwise change what the text around them says. Then comes the escaping of the sink's own syntax. JSON needs no encoder
-here: msgspec writes it.
+otherwise change what the text around them says. Then comes the escaping of the sink's own syntax.
 """
 
 from __future__ import annotations
@@ -11,6 +10,9 @@ from __future__ import annotations
 import html as standard_html
 import re
 import unicodedata
+from typing import Any
+
+import msgspec
 
 # Letters to Unicode, blank space to a reader: fillers of Hangul, the empty Braille pattern.
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
@@ -92,3 +94,17 @@ def markdown(text: str) -> str:
 def xml(text: str) -> str:
     """Text of an XML 1.0 element or attribute. A writer that escapes by itself (ElementTree) wants `lines`."""
     return html(text).replace("\n", "&#10;").replace("\t", "&#9;")
+
+
+def json(value: Any) -> str:
+    """Any value as indented JSON for standard output, which is often a terminal, of any encoding: all of it is ASCII.
+
+    Only strings hold anything else, so a program that reads it finds the very text. Files of JSON need no encoder.
+    """
+    text = msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
+    return "".join(c if c == "\n" or " " <= c <= "~" else _json_escaped(c) for c in text)
+
+
+def _json_escaped(char: str) -> str:
+    units = char.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))

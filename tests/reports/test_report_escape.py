@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 import re
 import unicodedata
 from xml.etree import ElementTree
@@ -53,6 +54,15 @@ def test_what_cannot_be_seen_is_written_out(text: str, shown: str) -> None:
 def test_accents_beyond_the_fourth_on_one_letter_are_written_out() -> None:
     shown = escape.terminal("Z" + "\u0335" * 10)
     assert shown == "Z" + "\u0335" * 4 + "\\u0335" * 6
+
+
+@given(TEXTS)
+def test_json_is_ascii_without_control_characters_and_reads_back_as_the_very_text(text: str) -> None:
+    text = text.encode("utf-8", "replace").decode()  # a record holds no lone surrogates: it could not be written
+    shown = escape.json({text: [text]})
+    assert shown.isascii()
+    assert shown.replace("\n", "").isprintable()
+    assert json.loads(shown) == {text: [text]}
 
 
 @given(TEXTS)
