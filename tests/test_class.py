@@ -1,7 +1,8 @@
 """The embedded class, graded through the public commands: who earns what, and what a forger gets.
 
 `autograder demo` itself runs on the toy course. Of the other assignments only those members are graded here of whom a
-suite decides; valid styles are what adequacy grades under three keys, and a loop is endless in every course.
+suite decides, and one mistake, not four: valid styles and every planted bug are what adequacy grades, and a loop is
+endless in every course.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def graded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if course:
         found = autograder("demo", assignment.name, "--out", str(out), "--course", course)
     else:
-        members = [member for member in members if member.what.startswith(OF_A_SUITE)]
+        members = [next(member for member in members if member.what.startswith(what)) for what in OF_A_SUITE]
         demo.write(members, folder / "submissions", assignment.module)
         found = autograder("grade", assignment.name, str(folder / "submissions"), "--out", str(out))
     records = {record["student"]: record for record in found}

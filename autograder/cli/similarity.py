@@ -28,7 +28,10 @@ def similarity(
 
     one = choices.course(course).assignment(assignment)
     _, taken = layouts.take_in(submissions, one, layout)
-    pairs = compared.compare(taken, (one.folder / one.module).read_text(encoding="utf-8"))
+    found = compared.compare(taken, (one.folder / one.module).read_text(encoding="utf-8"))
+    pairs = found.pairs
+    for student in found.unread:
+        typer.echo(f"{terminal(student)}: no tokens within {compared.SECONDS:.0f} s and 2 GiB; look by hand", err=True)
     close = [pair for pair in pairs if pair.share >= threshold]
     out.write_text(compared.page(one.name, pairs, taken, threshold), encoding="utf-8")
     if as_json:

@@ -7,9 +7,10 @@ evidence by itself: short functions have few ways to be written.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
-import tempfile
-from pathlib import Path
+import multiprocessing
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from autograder.reports.escape import html
 
 NOISE, GUARANTEE = 25, 30  # tokens' characters: shorter matches are noise, longer ones are always found
 MAX_SHOWN = 60  # pairs
+SECONDS, BYTES = 20.0, 2 << 30  # for the tokens of one submission
 
 
 class SimilarityError(Exception):
@@ -43,31 +45,77 @@ class Pair(msgspec.Struct, frozen=True):
         return max(self.left_share, self.right_share)
 
 
-def compare(submissions: list[Submission], starter: str) -> list[Pair]:
-    """All pairs that share anything beyond the starter code, the closest first."""
+class Comparison(msgspec.Struct, frozen=True):
+    """All pairs that share anything, the closest first, and whose source could not be read as tokens."""
+
+    pairs: list[Pair]
+    unread: list[str]
+
+
+def compare(submissions: list[Submission], starter: str) -> Comparison:
+    """All pairs that share anything beyond the starter code."""
     try:
         from copydetect import CodeFingerprint, compare_files
     except ImportError:
         raise SimilarityError("copydetect is not installed: pip install 'llm-assignments[similarity]'") from None
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__, "copydetect"])
+
+    def prints(text: str, boilerplate: Any) -> Any:
+        """Fingerprints, or None where the source cannot be read."""
+        if (tokens := _in_a_process(processes, text)) is None:
+            return None
+        window = GUARANTEE - NOISE + 1
+        found = CodeFingerprint("", NOISE, window, boilerplate, filter=False, fp=io.StringIO(tokens.text))
+        found.offsets = numpy.array(tokens.offsets)
+        return found
+
+    given = numpy.array(sorted(prints(starter, []).hashes), dtype=numpy.int64)
     sources = {one.student: one.source.decode() for one in submissions if one.source is not None}
-    with tempfile.TemporaryDirectory() as folder:
-
-        def prints(name: str, text: str, boilerplate: Any) -> Any:
-            path = Path(folder) / f"{name}.py"  # a number, never a student's name
-            path.write_text(text, encoding="utf-8")
-            window = GUARANTEE - NOISE + 1
-            return CodeFingerprint(str(path), NOISE, window, boilerplate=boilerplate, language="python")
-
-        given = numpy.array(sorted(prints("starter", starter, []).hashes), dtype=numpy.int64)
-        known = {
-            student: prints(str(n), text, given) for n, (student, text) in enumerate(sources.items())
-        }  # fmt: skip
+    all_prints = {student: prints(text, given) for student, text in sources.items()}
+    known = {student: found for student, found in all_prints.items() if found is not None}
     pairs = []
     for left, right in itertools.combinations(sorted(known), 2):
         overlap, shares, spans = compare_files(known[left], known[right])
         if overlap:
             pairs.append(Pair(left, right, float(shares[0]), float(shares[1]), *map(_spans, spans)))
-    return sorted(pairs, key=lambda pair: (-pair.share, pair.left, pair.right))
+    return Comparison(
+        sorted(pairs, key=lambda pair: (-pair.share, pair.left, pair.right)), sorted(sources.keys() - known.keys())
+    )
+
+
+class _Tokens(msgspec.Struct, frozen=True):
+    """A source with its names and texts taken away, and by how much its places have moved."""
+
+    text: str
+    offsets: list[tuple[int, int]]
+
+
+def _in_a_process(processes: Any, source: str) -> _Tokens | None:
+    """A lexer works through whatever a student wrote, so it does that in a process that may take too long or die."""
+    ours, theirs = processes.Pipe(duplex=False)
+    process = processes.Process(target=_send_tokens, args=(theirs, source, BYTES), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        return msgspec.json.decode(ours.recv_bytes(), type=_Tokens) if ours.poll(SECONDS) else None
+    except EOFError:
+        return None
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+
+
+def _send_tokens(channel: Any, source: str, limit: int) -> None:
+    import resource
+
+    from copydetect.utils import filter_code
+
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    with contextlib.suppress(Exception):  # nothing sent says it all
+        text, offsets = filter_code(source, "", "python")
+        channel.send_bytes(msgspec.json.encode(_Tokens(text, offsets.tolist())))
 
 
 def _spans(found: Any) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import payloads
 import pytest
@@ -21,7 +22,7 @@ def handed_in(**sources: str) -> list[Submission]:
 
 
 def shares(**sources: str) -> dict[tuple[str, str], float]:
-    return {(p.left, p.right): p.share for p in similarity.compare(handed_in(**sources), STUB)}
+    return {(p.left, p.right): p.share for p in similarity.compare(handed_in(**sources), STUB).pairs}
 
 
 def test_a_copy_with_other_names_is_close_and_another_solution_is_not() -> None:
@@ -38,14 +39,32 @@ def test_two_untouched_stubs_share_nothing() -> None:
 
 def test_a_submission_without_a_source_is_left_out() -> None:
     none = Submission("none", None, "none", "no toy.py")
-    assert similarity.compare([*handed_in(ada=SOLUTION), none], STUB) == []
+    assert similarity.compare([*handed_in(ada=SOLUTION), none], STUB) == similarity.Comparison([], [])
+
+
+@pytest.mark.parametrize("limit", [{"SECONDS": 0.0}, {"BYTES": 1 << 20}])
+def test_a_source_that_takes_too_much_is_named_and_the_rest_compared(
+    limit: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = similarity._in_a_process
+
+    def hostile(processes: Any, source: str) -> Any:
+        with monkeypatch.context() as patch:
+            for name, value in limit.items() if "hostile" in source else ():
+                patch.setattr(similarity, name, value)
+            return whole(processes, source)
+
+    monkeypatch.setattr(similarity, "_in_a_process", hostile)
+    found = similarity.compare(handed_in(ada=SOLUTION, bob=SOLUTION, eve=f"{SOLUTION}# hostile"), STUB)
+    assert [(pair.left, pair.right) for pair in found.pairs] == [("ada", "bob")]
+    assert found.unread == ["eve"]
 
 
 @pytest.mark.parametrize("text", [p for p in payloads.HTML if "\n" not in p])
 def test_no_text_of_a_submission_becomes_part_of_the_page(text: str) -> None:
     source = f"{SOLUTION}\n# {text}\n"
     submissions = [*handed_in(ada=source, bob=source), Submission(text, source.encode(), "x")]
-    pairs = similarity.compare(submissions, STUB)
+    pairs = similarity.compare(submissions, STUB).pairs
     page = similarity.page("toy", pairs, submissions, 0.5)
     assert len(pairs) == 3
     tags = set(re.findall(r"<\s*/?\s*([a-zA-Z!]+)", page))
