@@ -166,14 +166,24 @@ def entries() -> list[Entry]:
 
 
 def submission(
-    own: Entry, paths: dict[str, str], *, solution: str = SOLUTION, stub: str = STUB, hook: str = HOOK
+    own: Entry,
+    paths: dict[str, str],
+    *,
+    solution: str = SOLUTION,
+    stub: str = STUB,
+    hook: str = HOOK,
+    answering: str = "runs",
 ) -> str:
-    """What is handed in for an entry. `paths` says what the names between two @ stand for."""
+    """What is handed in for an entry. `paths` says what the names between two @ stand for.
+
+    An attack runs when `hook` is called, and a reply answers `answering`.
+    """
     text, kind = own.text, own.kind
     if kind != "whole":
         text = early(text)
     if kind in ("attack", "reply", "answer"):
         frame = AROUND["reply" if kind == "answer" else kind].replace("HOOK", hook)
+        frame = frame.replace("def runs(", f"def {answering}(")
         text += f"\n\n{solution.replace(FUTURE, '')}{ANSWER if kind == 'answer' else ''}{frame}"
     elif kind == "by_library":
         text += f"\n\n{solution.replace(FUTURE, '')}\n\nruns = by_library\n"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +24,6 @@ from autograder.records import Record
 SECRET = "the course key of a hostile run"
 # Endless loops should not take long, and a machine that does other things beside this should not end honest ones.
 QUICK = ("call_seconds = 3\ntest_seconds = 15", "call_seconds = 0.8\ntest_seconds = 4")
-NEIGHBOURS = 3  # of each honest kind: first, last and in the middle
 MOST_MEBIBYTES = 1200  # of any process: torch is 250, a judge may hold a reply of 64 and a decoded header of 400
 
 
@@ -42,6 +41,27 @@ class Run(NamedTuple):
     source: dict[str, str]
 
 
+class Ground(NamedTuple):
+    """What an attack is run against: an assignment, a copy of its course, and what is put around the attack."""
+
+    assignment: str
+    copy: Callable[[Path], Path]
+    honest: dict[str, tuple[str, int]]
+    around: dict[str, str]
+    neighbours: int = 3  # of each honest kind: first, in the middle and last
+
+
+def toy_course(folder: Path) -> Path:
+    """The toy course, with limits and numbers of examples that are soon reached."""
+    course = copied(folder, QUICK, path="assignments/toy/assignment.toml")
+    suite = course / "suites" / "toy" / "test_toy.py"
+    suite.write_text(re.sub(r"max_examples=\d+", "max_examples=6", suite.read_text(encoding="utf-8")), encoding="utf-8")
+    return course
+
+
+TOY = Ground("toy", toy_course, HONEST, {})
+
+
 def environment(level: str, temporary: Path) -> dict[str, str]:
     """That of an instructor, with secrets in it. Without bubblewrap on the path the best level is landlock."""
     path = "/nonexistent" if level == "landlock" else os.environ["PATH"]
@@ -50,33 +70,37 @@ def environment(level: str, temporary: Path) -> dict[str, str]:
 
 
 def grade(
-    chosen: Sequence[Entry], level: str, folder: Path, *, jobs: int = 4, isolation: str = "zygote", more: str = ""
+    chosen: Sequence[Entry],
+    level: str,
+    folder: Path,
+    *,
+    jobs: int = 4,
+    isolation: str = "zygote",
+    ground: Ground = TOY,
 ) -> Run:
     """Grade these and their neighbours at a level."""
-    course, out, handed_in = (folder / name for name in ("course", "out", "handed in"))
-    copied(folder, QUICK, path="assignments/toy/assignment.toml")
-    suite = course / "suites" / "toy" / "test_toy.py"
-    suite.write_text(re.sub(r"max_examples=\d+", "max_examples=6", suite.read_text(encoding="utf-8")), encoding="utf-8")
+    name, course = ground.assignment, ground.copy(folder)
+    out, handed_in = folder / "out", folder / "handed in"
     handed_in.mkdir(parents=True)
-    with canary(course, out) as paths, tempfile.TemporaryDirectory(dir="/var/tmp") as name:
-        temporary = Path(name)
+    with canary(course, out) as paths, tempfile.TemporaryDirectory(dir="/var/tmp") as place:
+        temporary = Path(place)
         temporary.chmod(0o755)  # a dropped user id must be able to enter
         token, neighbours = paths["TOKEN"], f"neighbour-canary-{paths['TOKEN'][::-1]}"
-        for hidden in ("suites/toy/test_toy.py", "suites/toy/bugs.py", "solutions/toy/toy.py"):
+        for hidden in (f"suites/{name}/test_{name}.py", f"suites/{name}/bugs.py", f"solutions/{name}/{name}.py"):
             with open(course / hidden, "a", encoding="utf-8") as file:
                 file.write(f"\n# {token}\n")
-        sources = {own.name: submission(own, paths) for own in chosen}
-        for number in range(NEIGHBOURS):
-            for name, (source, _) in HONEST.items():
-                sources[f"{'amz'[number]} neighbour {name}"] = f"{source}\n# {neighbours} {number}\n{more}"
-        for name, source in sources.items():
-            (handed_in / f"{name}.py").write_text(source, encoding="utf-8")
-        command = [sys.executable, "-m", "autograder", "grade", "toy", str(handed_in), "--course", str(course)]
+        sources = {own.name: submission(own, paths, **ground.around) for own in chosen}
+        for number in range(ground.neighbours):
+            for kind, (source, _) in ground.honest.items():
+                sources[f"{'amz'[number]} neighbour {kind}"] = f"{source}\n# {neighbours} {number}\n"
+        for student, source in sources.items():
+            (handed_in / f"{student}.py").write_text(source, encoding="utf-8")
+        command = [sys.executable, "-m", "autograder", "grade", name, str(handed_in), "--course", str(course)]
         command += ["--out", str(out), "--jobs", str(jobs), "--isolation", isolation]
         before, began = descendants(), time.monotonic()
         done = subprocess.run(
             command, env=environment(level, temporary) | {"AUTOGRADER_CANARY": token}, cwd="/",
-            capture_output=True, timeout=540, check=False,
+            capture_output=True, timeout=1400, check=False,
         )  # fmt: skip
         seconds = time.monotonic() - began
         left = [*of_workers(), *map(str, temporary.iterdir())]
@@ -90,10 +114,18 @@ def grade(
 
 
 def wrong(run: Run, chosen: Sequence[Entry], level: str) -> list[str]:
-    """Everything that is not as it should be."""
+    """Everything that is not as it should be in a run on the toy course."""
+    return [*_wrong_records(run, chosen, level), *wrong_around(run, level, TOY)]
+
+
+def wrong_around(run: Run, level: str, ground: Ground) -> list[str]:
+    """Everything that is not as it should be, whatever the records of the attacks say."""
+    found = []
+    if missing := set(run.source) ^ set(run.records):
+        found.append(f"no record, or one too many: {sorted(missing)}")
     return [
-        *_wrong_records(run, chosen, level),
-        *_wrong_neighbours(run, level),
+        *found,
+        *_wrong_neighbours(run, level, ground),
         *_wrong_words(run),
         *(f"left behind: {what}" for what in run.left),
         *([f"a process took {run.peak_mebibytes:.0f} MiB"] if run.peak_mebibytes > MOST_MEBIBYTES else []),
@@ -102,8 +134,6 @@ def wrong(run: Run, chosen: Sequence[Entry], level: str) -> list[str]:
 
 def _wrong_records(run: Run, chosen: Sequence[Entry], level: str) -> list[str]:
     found = []
-    if missing := set(run.source) ^ set(run.records):
-        found.append(f"no record, or one too many: {sorted(missing)}")
     for own in chosen:
         record = run.records[own.name]
         score, statuses = own.record_says(level)
@@ -130,11 +160,11 @@ def status(record: Record) -> str:
     return max((test.status for test in record.tests), key=order.index, default="skipped")
 
 
-def _wrong_neighbours(run: Run, level: str) -> list[str]:
+def _wrong_neighbours(run: Run, level: str, ground: Ground) -> list[str]:
     found = []
-    for name, (_, score) in HONEST.items():
+    for name, (_, score) in ground.honest.items():
         own = [record for student, record in run.records.items() if student.endswith(f"neighbour {name}")]
-        if len(own) != NEIGHBOURS or any(record.score != score or record.level != level for record in own):
+        if len(own) != ground.neighbours or any(record.score != score or record.level != level for record in own):
             found.append(f"neighbours changed: {name}: {[record.score for record in own]}, not {score}")
     return found
 
