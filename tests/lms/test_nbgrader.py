@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -20,6 +21,7 @@ from nbgraders import BIN, CLASS, PNG, Member, answered, cell_of, environment, g
 from toyclass import SOLUTION, edited
 
 from autograder import ledger, records
+from autograder.course import open_course
 
 pytestmark = [
     pytest.mark.full,
@@ -419,3 +421,26 @@ def test_the_gradebook_may_be_a_postgresql_server(postgres: str, tmp_path: Path)
     run(folder, "nbgrader", "export", "--to", tmp_path / "grades.csv")
     rows = {row["student_id"]: row for row in csv.DictReader((tmp_path / "grades.csv").open(newline=""))}
     assert {name: float(rows[name]["score"]) for name in members} == {"ada": 100, "mal": 0, "late": 80}
+
+
+# --- the course that is packaged
+
+
+def test_the_packaged_course_goes_through_nbgraders_commands(tmp_path: Path) -> None:
+    made, course = tmp_path / "course", open_course()
+    run(tmp_path, "autograder", "nbgrader", made)
+    for assignment in course.assignments:
+        run(made, "nbgrader", "generate_assignment", assignment.name)
+        released = made / "release" / assignment.name
+        assert (released / assignment.module).read_bytes() == (assignment.folder / assignment.module).read_bytes()
+    own = course.assignment("bpe")
+    for student, file in {"ada": own.solution, "bob": own.folder / own.module}.items():
+        place = made / "submitted" / student / "bpe"
+        shutil.copytree(made / "release" / "bpe", place)
+        shutil.copy(file, place)
+    run(made, "nbgrader", "autograde", "bpe")
+    run(made, "nbgrader", "generate_feedback", "bpe")
+    assert "is not written yet" in (made / "feedback" / "bob" / "bpe" / "bpe.html").read_text()
+    run(made, "nbgrader", "export", "--to", "grades.csv")
+    rows = csv.DictReader((made / "grades.csv").read_text().splitlines())
+    assert {r["student_id"]: float(r["raw_score"]) for r in rows if r["assignment"] == "bpe"} == {"ada": 100, "bob": 0}

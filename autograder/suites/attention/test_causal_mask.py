@@ -59,4 +59,5 @@ def test_the_past_grows_by_one_key_a_query(attention, q_len, extra):
     """The mask of the last n queries is the last n rows of the mask of all."""
     k_len = q_len + extra
     whole = attention.causal_mask(k_len)
+    checks.tensor(whole, shape=(k_len, k_len), dtype=torch.bool)
     checks.equal(attention.causal_mask(q_len, k_len), whole[-q_len:])
