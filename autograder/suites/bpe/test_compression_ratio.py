@@ -24,5 +24,8 @@ def test_it_is_bytes_per_id(bpe, data, made):
 @settings(max_examples=10)
 @given(trained())
 def test_the_empty_text_has_ratio_zero(bpe, made):
-    """The ratio of the empty text is 0.0."""
-    checks.equal(bpe.compression_ratio(bpe.Tokenizer(*made), ""), 0.0)
+    """The ratio of the empty text is 0.0, and that of no other text."""
+    tokenizer = bpe.Tokenizer(*made)
+    checks.equal(bpe.compression_ratio(tokenizer, ""), 0.0)
+    ratio = bpe.compression_ratio(tokenizer, "a")
+    checks.holds(ratio > 0, "a text has a ratio above 0", ratio)

@@ -30,10 +30,14 @@ def follow(corpus, n_merges, merges, special_tokens=()):
     checks.holds(len(merges) <= n_merges, f"there are at most {n_merges} merges", merges)
 
 
-def merges_of(bpe, corpus, *args, **kwargs):
-    _, merges = bpe.train_bpe(corpus, *args, **kwargs)
+def merges_of(bpe, corpus, vocab_size, special_tokens=()):
+    """The merges, which are compared with each other below: so there must be one where there is a pair."""
+    _, merges = bpe.train_bpe(corpus, vocab_size, special_tokens)
     tuples = type(merges) is list and all(type(pair) is tuple for pair in merges)
     checks.holds(tuples, "`merges` is a list of tuples", merges)
+    if isinstance(corpus, str | list) and not merges and vocab_size > 256 + len(special_tokens):
+        some = naive.pair_counts(naive.words_of(corpus, special_tokens))
+        checks.holds(not some, "there is a merge where a corpus has a pair", merges)
     return merges
 
 

@@ -69,6 +69,8 @@ def test_the_optimum_grows_as_a_power(scaling, C, values, factor):
     _, _, _, alpha, beta = values
     fit = scaling.ScalingFit(*values)
     (N, D), (more_N, more_D) = scaling.compute_optimal(C, fit), scaling.compute_optimal(factor * C, fit)
+    checks.tensor(N, shape=C.shape)
+    checks.holds(bool((N > 0).all()), "there is at least something of everything", N)
     checks.close(more_N, N * factor ** (beta / (alpha + beta)))
     checks.close(more_D, D * factor ** (alpha / (alpha + beta)))
 

@@ -93,6 +93,7 @@ def test_no_noise_at_all(t5, case, mean, seed):
 def test_the_generator_decides(t5, seed):
     """Generators in the same state give the same mask; one generator gives one mask after the other."""
     one, two = (t5.random_spans_noise_mask(40, 0.4, 2.0, TorchSeed(seed)) for _ in range(2))
+    checks.tensor(one, shape=(40,), dtype=torch.bool)
     checks.equal(two, one)
     generator = t5.keep(TorchSeed(seed))
     several = {tuple(t5.random_spans_noise_mask(40, 0.4, 2.0, generator).tolist()) for _ in range(6)}

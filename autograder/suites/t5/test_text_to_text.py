@@ -83,6 +83,7 @@ def test_anything_else_is_no_answer(t5, case):
         ]
     for text in strange:
         checks.equal(t5.from_text(task, text), None)
+    checks.holds(t5.from_text(task, target) is not None, "the target itself is an answer")
 
 
 @part(NAME, points=1)
