@@ -1,7 +1,7 @@
 """Scale for real: train a ladder of small GPTs, fit both laws, predict a larger one, then train it and see.
 
     python experiment.py --quick          under half a minute: does it run?
-    python experiment.py                  about six minutes on two cores
+    python experiment.py                  about seven minutes on two cores
     python experiment.py --device cuda    a larger ladder, some minutes on a GPU
 
 Uses the scaling.py beside this file. Finished runs are kept in runs.json in the output folder: stop when you like, the
