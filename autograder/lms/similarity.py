@@ -99,7 +99,7 @@ def _in_a_process(processes: Any, source: str) -> _Tokens | None:
     theirs.close()
     try:
         return msgspec.json.decode(ours.recv_bytes(), type=_Tokens) if ours.poll(SECONDS) else None
-    except EOFError:
+    except (EOFError, OSError):
         return None
     finally:
         process.kill()
