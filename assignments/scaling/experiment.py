@@ -305,7 +305,8 @@ def plot_frontier(axis: Axes, scaling: ModuleType, runs, N, D, L, fit) -> None:
     if profiles:
         budgets, best = scaling.isoflop_optima(*(numbers(column) for column in zip(*profiles, strict=True)))
         inside = (best >= N.min() / 3) & (best <= N.max() * 3)  # NaN is not
-        axis.plot(budgets[inside], best[inside], "D", color="black", label="parabolas", markersize=6)
+        if inside.any():  # a ladder of few sizes may have no budget with a lowest point among them
+            axis.plot(budgets[inside], best[inside], "D", color="black", label="parabolas", markersize=6)
     axis.set(
         xscale="log", yscale="log", xlabel="FLOPs, 6 N D", ylabel="parameters N", title="The best size for a budget"
     )
