@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from autograder.given import corpus
-from autograder.given.experiment import BLUE, GREY, RED, Options, Rows, main, save, say
+from autograder.given.experiment import BLUE, GREY, RED, Options, Rows, arguments_of, main, save, say
 from autograder.given.tokenizer import Tokenizer
 
 SPECIALS = ("[CLS]", "[SEP]", "[MASK]")
@@ -130,14 +130,11 @@ def plot_ranks(path: Path, ours: list[int], theirs: list[int]) -> None:
 @torch.no_grad()
 def attention_maps(model: nn.Module, input_ids: Tensor, segment_ids: Tensor) -> list[Tensor]:
     """The weights (H, T, T) of each layer for one sequence, from what enters each attention."""
-    seen: list[Tensor] = []
-    hooks = [layer.attention.register_forward_hook(lambda m, args, out: seen.append(args[0])) for layer in model.layers]
-    model(input_ids, segment_ids)
-    for hook in hooks:
-        hook.remove()
+    with arguments_of([layer.attention for layer in model.layers]) as seen:
+        model(input_ids, segment_ids)
     maps = []
-    for layer, x in zip(model.layers, seen, strict=True):
-        attention = layer.attention
+    for layer, given in zip(model.layers, seen, strict=True):
+        attention, x = layer.attention, given["x"]
         q, k = (p(x)[0].unflatten(-1, (attention.n_heads, -1)).transpose(0, 1) for p in (attention.q, attention.k))
         maps.append((q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1).cpu())
     return maps

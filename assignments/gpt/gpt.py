@@ -1,10 +1,11 @@
 """A GPT, whole: batches, loss, transformer, optimiser, training, sampling, a KV cache, and better ways to decode.
 
-Build in the order of the file. The handout (README.md) has the maths. B is the batch size, T a number of tokens, P a
-number of tokens in a cache, V the vocabulary, C = d_model, H = n_heads, D = C / H. Functions work on the device of
-their inputs, and in their dtype unless they say otherwise, and change no argument unless that is what they are for.
-Masks are boolean: True = may attend, is real. Logarithms are natural. torch's own functions may be used, also
-F.scaled_dot_product_attention (you wrote one in `attention`), but not its AdamW, its schedulers and clip_grad_norm_.
+Build in the order of the file, but leave KVCache until the model works without one. The handout (README.md) has the
+maths. B is the batch size, T a number of tokens, P a number of tokens in a cache, V the vocabulary, C = d_model, H =
+n_heads, D = C / H. Functions work on the device of their inputs, and in their dtype unless they say otherwise, and
+change no argument unless that is what they are for. Masks are boolean: True = may attend, is real. Logarithms are
+natural. torch's own functions may be used, also F.scaled_dot_product_attention (you wrote one in `attention`), but not
+its AdamW, its schedulers and clip_grad_norm_.
 """
 
 from __future__ import annotations
@@ -323,7 +324,8 @@ def cosine_schedule(step: int, *, max_lr: float, min_lr: float, warmup_steps: in
 
     step < warmup_steps: max_lr * step / warmup_steps. Up to total_steps: from max_lr at warmup_steps down to min_lr at
     total_steps, along min_lr + (max_lr - min_lr) (1 + cos(pi u)) / 2, where u is the fraction of the way (Loshchilov
-    and Hutter 2017, equation 5). Later: min_lr. `warmup_steps` = 0 begins at max_lr; it is at most total_steps.
+    and Hutter 2017, equation 5). At total_steps and later: min_lr, also where the warm-up ends there. `warmup_steps` is
+    at most total_steps; where it is 0, and total_steps is not, step 0 has max_lr.
 
     With max_lr 1, min_lr 0, warmup_steps 2, total_steps 6, steps 0, 1, 2, 4, 6, 9 -> 0, .5, 1, .5, 0, 0
     """
@@ -554,7 +556,7 @@ def speculative_sample(
     called as model(input_ids) alone.
 
     A cache holds the beginning of `input_ids`, at most all but its last token; the models are then fed the rest.
-    Afterwards it holds only tokens that were accepted: the beginning of the text with its new tokens. Caches are for
-    one row: ValueError where there are more.
+    Afterwards it holds all of `input_ids` and no token that was rejected: the beginning of the text with its new
+    tokens, all but the last at most. Caches are for one row: ValueError where there are more.
     """
     raise NotImplementedError

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autograder.given import corpus
-from autograder.given.experiment import BLUE, GREY, ORANGE, Options, Rows, main, save, say
+from autograder.given.experiment import BLUE, GREY, ORANGE, Options, Rows, arguments_of, main, save, say
 from autograder.given.tokenizer import Tokenizer
 
 SPECIALS = [f"<extra_id_{i}>" for i in range(32)]
@@ -147,11 +147,10 @@ def plot_biases(t5: ModuleType, path: Path, model: nn.Module, length: int = 64) 
 @torch.no_grad()
 def cross_attention(model: nn.Module, src: Tensor, read: Tensor) -> Tensor:
     """(T, S): how much each target token looks at each source token, the mean over heads of the last layer."""
-    layer, seen = model.decoder[-1].cross_attention, []
-    hook = layer.register_forward_hook(lambda module, args, out: seen.append(args[:2]))
-    model(src, torch.ones_like(src, dtype=torch.bool), read)
-    hook.remove()
-    (x, context), heads = seen[0], (layer.n_heads, -1)
+    layer = model.decoder[-1].cross_attention
+    with arguments_of([layer]) as seen:
+        model(src, torch.ones_like(src, dtype=torch.bool), read)
+    x, context, heads = seen[0]["x"], seen[0]["context"], (layer.n_heads, -1)
     q, k = layer.q(x)[0].unflatten(-1, heads), layer.k(context)[0].unflatten(-1, heads)
     return torch.einsum("thd,shd->hts", q, k).softmax(-1).mean(0).cpu()
 

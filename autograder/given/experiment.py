@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import inspect
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -54,6 +56,22 @@ def progress(items: Sequence[T], what: str) -> Iterator[T]:
         left = (time.monotonic() - started) / done * (len(items) - done) if done else 0.0
         say(f"{what} {item} ({done + 1} of {len(items)}" + (f", about {left:.0f} s left)" if left >= 1 else ")"))
         yield item
+
+
+@contextmanager
+def arguments_of(modules: Sequence[Any]) -> Iterator[list[dict[str, Any]]]:
+    """What each call of these torch modules is given, by the parameters' names, whichever way it is passed."""
+    seen: list[dict[str, Any]] = []
+
+    def remember(module: Any, positional: tuple[Any, ...], named: dict[str, Any], returned: Any) -> None:
+        seen.append(dict(inspect.signature(module.forward).bind(*positional, **named).arguments))
+
+    hooks = [module.register_forward_hook(remember, with_kwargs=True) for module in modules]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def load(name: str, path: Path) -> ModuleType:

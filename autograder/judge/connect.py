@@ -67,11 +67,12 @@ class SandboxConnection:
             return Ended("timeout", "uses up its processor time")
         if end.signal is not None:
             return Ended(
-                "crashed", f"ends its process with signal {end.signal} ({SIGNALS.get(end.signal, 'real-time')})"
-            )
+                "crashed", f"ends its process with signal {end.signal} ({SIGNALS.get(end.signal, 'real-time')})",
+                doubtful=end.signal == getattr(signal, "SIGKILL", None),
+            )  # fmt: skip
         if end.code is not None:
             return Ended("crashed", f"ends its process with exit code {end.code}")
-        return Ended("crashed", "closes its connection to the grader")
+        return Ended("crashed", "closes its connection to the grader", doubtful=True)  # or its process 1 was killed
 
     def close(self) -> None:
         with _sandbox():

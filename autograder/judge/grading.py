@@ -73,11 +73,14 @@ def grade(plan: Plan) -> list[TestOutcome]:
     use(plan.assignment)
     grader = _Grader(plan)
     grader.run()
-    late = [outcome.test for outcome in grader.outcomes if outcome.status == "timeout"]
+    late = {own.test for own in grader.outcomes if own.status == "timeout" or own.test in grader.doubtful}
     if late and (len(late) < MAX_TIMEOUTS or grader.unloadable is not None):
-        # A timeout counts only if it happens again, alone, with twice the time: the machine may have been busy.
+        # What may be the machine's doing counts only if it happens again, alone, with twice the time: it may have been
+        # busy, or short of memory and killing what it found.
         again = _Grader(plan, only=frozenset(late) | grader.waiting, patience=2.0)
-        again.failed_parts = {o.part for o in grader.outcomes if o.status not in ("passed", "timeout", "skipped")}
+        again.failed_parts = {
+            own.part for own in grader.outcomes if own.status not in ("passed", "skipped") and own.test not in late
+        }
         again.run()
         second = {outcome.test: outcome for outcome in again.outcomes}
         grader.outcomes = [second.get(outcome.test, outcome) for outcome in grader.outcomes]
@@ -127,10 +130,12 @@ class _Grader:
         self.failed_parts: set[str] = set()
         self.waiting: frozenset[str] = frozenset()  # tests of parts that need a failed one
         self._stopped = ""
+        self.doubtful: set[str] = set()  # tests whose worker something else may have killed
         self._timeouts = 0
         self._interrupted = False
         self._abandoned: Exception | None = None
         self.unloadable: tuple[Status, str, list[TraceEntry], str] | None = None
+        self._doubtful_load = False
         self._loaded: Session | None = None  # where the file was imported, for the first test
 
     # --- pytest
@@ -192,6 +197,7 @@ class _Grader:
         outcome = _blank(name, test, mark)
         if self.unloadable is not None:
             outcome.status, outcome.reason, outcome.trace, outcome.message = self.unloadable
+            self.doubtful |= {name} if self._doubtful_load else set()
             return outcome
         if self._stopped:
             outcome.status, outcome.reason = "skipped", self._stopped
@@ -207,6 +213,7 @@ class _Grader:
             session = session or self._session()
         except Ended as end:
             outcome.status, outcome.reason = end.status, end.reason
+            self.doubtful |= {name} if end.doubtful else set()
             return outcome
         except (StudentError, Unusable) as error:  # it could be imported a moment ago
             outcome.status, outcome.reason, outcome.trace, outcome.message = self._not_imported(error)
@@ -223,6 +230,7 @@ class _Grader:
                 self._stopped = f"not run: {MAX_TIMEOUTS} tests before it ran out of time"
             if end.status != "timeout" or trial.failure is None:  # else it had failed, and time ran out while shrinking
                 outcome.status, outcome.reason = end.status, end.reason
+                self.doubtful |= {name} if end.doubtful else set()
                 self._describe(outcome, session.exchanges)
                 return self._earned(outcome)
         except Flaky:
@@ -294,6 +302,7 @@ class _Grader:
             self.unloadable = self._not_imported(error)
         except Ended as end:
             self.unloadable = (end.status, f"importing {self.plan.assignment.module}: {end.reason}", [], "")
+            self._doubtful_load = end.doubtful
 
     def _not_imported(self, error: StudentError | Unusable) -> tuple[Status, str, list[TraceEntry], str]:
         module = self.plan.assignment.module

@@ -43,10 +43,13 @@ class Unusable(Exception):
 
 
 class Ended(BaseException):
-    """The conversation is over, and the test with it. `status` is that of the test; `reason` is for people."""
+    """The conversation is over, and the test with it. `status` is that of the test; `reason` is for people.
 
-    def __init__(self, status: Status, reason: str) -> None:
-        self.status, self.reason = status, reason
+    `doubtful` is an end that something outside may have brought about, such as a kernel that is short of memory.
+    """
+
+    def __init__(self, status: Status, reason: str, *, doubtful: bool = False) -> None:
+        self.status, self.reason, self.doubtful = status, reason, doubtful
         super().__init__(reason)
 
 

@@ -77,7 +77,7 @@ def random_spans_noise_mask(
 
     Cut the noise tokens into segments and, independently, the others into as many; then lay them down in turn: others,
     noise, others, noise, ... So the mask starts with False, ends with True (where there is any noise), and each mask
-    with those counts is equally likely (Raffel et al. 2020, section 3.1.4). With a `batch_size` the result is
+    with those counts is equally likely (Raffel et al. 2020, section 3.3.4). With a `batch_size` the result is
     (batch_size, length), each row drawn by itself; all rows have the same counts.
 
     random_spans_noise_mask(5, 0.4, 1.0) -> [F, T, F, F, T] or [F, F, T, F, T], with probability 1/2 each

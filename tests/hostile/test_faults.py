@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hostile_machine import refuse
-from kill_moments import begin, gradebook, hand_in, survive
+from kill_moments import begin, gradebook, hand_in, survive, victims
+from toyclass import SOLUTION
 
 from autograder.records import Record
 from autograder.sandbox.launch import sweep
@@ -108,6 +112,27 @@ def test_two_graders_at_once_leave_what_one_leaves(place: Path, undisturbed: lis
     assert [program.wait(timeout=600) for program in both] == [0, 0], [said(program) for program in both]
     assert gradebook(place / "out") == undisturbed
     assert (place / "out" / "index.html").is_file()
+
+
+def test_a_worker_that_is_killed_from_outside_costs_its_submission_nothing(place: Path) -> None:
+    handed_in = place / "handed in"
+    handed_in.mkdir()
+    # Each worker lives for half a second at least, so that there is one to be found.
+    (handed_in / "ada.py").write_text(f"{SOLUTION}\nimport time\n\ntime.sleep(0.5)\n", encoding="utf-8")
+    program = begin(handed_in, place / "out", place / "temporary", jobs=1)
+    before: set[int] = set()
+    killed = False
+    while program.poll() is None and not killed:
+        workers = set(victims(program.pid).get("worker", []))
+        for worker in before & workers:  # not one of the self-test's, which are gone by now
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+                killed = True
+        before = workers
+        time.sleep(0.3)
+    assert (program.wait(timeout=600), killed) == (0, True)
+    (record,) = gradebook(place / "out")
+    assert (record.score, record.grader_error) == (100, "")
 
 
 @pytest.mark.full

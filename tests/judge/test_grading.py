@@ -384,6 +384,39 @@ def test_a_crash_is_reported_with_the_call_that_crashed_and_is_never_repeated() 
     assert outcomes[MEANS].status == "passed"
 
 
+KILLED = Ended("crashed", "ends its process with signal 9 (SIGKILL)", doubtful=True)
+
+
+def killed(question: wire.Question, reply: wire.Reply, body: bytearray) -> tuple[wire.Reply, bytearray]:
+    raise KILLED
+
+
+@pytest.mark.parametrize(("times", "status"), [(1, "passed"), (2, "crashed")])
+def test_a_worker_that_something_else_may_have_killed_is_asked_once_more(times: int, status: str) -> None:
+    begun: list[Limits] = []
+
+    def connect(own: Limits) -> LocalConnection:
+        begun.append(own)
+        return through(killed)(own) if len(begun) <= times else LocalConnection()
+
+    assert graded(SOLUTION, connect=connect, only=[FINDS])[FINDS].status == status
+    assert len(begun) == 2
+
+
+def test_a_file_whose_import_something_else_may_have_killed_is_imported_again() -> None:
+    begun: list[Limits] = []
+
+    class Killed(LocalConnection):
+        def exchange(self, question: wire.Question, buffers: list[Any], seconds: float) -> tuple[wire.Reply, bytearray]:
+            raise KILLED
+
+    def connect(own: Limits) -> LocalConnection:
+        begun.append(own)
+        return Killed() if len(begun) == 1 else LocalConnection()
+
+    assert {outcome.status for outcome in graded(SOLUTION, connect=connect).values()} == {"passed"}
+
+
 def test_a_timeout_counts_only_if_it_happens_again_with_twice_the_time() -> None:
     limits: list[Limits] = []
 

@@ -89,7 +89,7 @@ def test_nothing_to_predict_costs_nothing(gpt, batch, t, v, dtype, seed):
 @settings(max_examples=20)
 @given(st.data())
 def test_large_logits_stay_finite(gpt, data):
-    """Logits of 10,000 give a finite loss, and a number added to all logits of a position changes nothing."""
+    """Logits of a million give a finite loss, and a number added to all logits of a position changes nothing."""
     logits, targets = data.draw(logits_and_targets(elements="extreme"))
     is_the_loss(gpt.lm_loss(logits * 100, targets), logits * 100, targets)
     logits = logits.double()

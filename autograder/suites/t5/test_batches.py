@@ -76,8 +76,8 @@ def test_a_corrupted_batch_is_its_corrupted_rows(t5, batch_size, length, density
             row += [starts_with_noise] * a + [not starts_with_noise] * b
         masks.append(row)
     mask = torch.tensor(masks, dtype=torch.bool).reshape(batch_size, length)
-    inputs, targets = t5.span_corrupt(tokens, mask, SENTINELS * 2, eos_id=eos_id, final_sentinel=final)
-    rows = [corrupted(tokens[b], mask[b], SENTINELS * 2, eos_id, final) for b in range(batch_size)]
+    inputs, targets = t5.span_corrupt(tokens, mask, SENTINELS, eos_id=eos_id, final_sentinel=final)
+    rows = [corrupted(tokens[b], mask[b], SENTINELS, eos_id, final) for b in range(batch_size)]
     checks.equal(inputs, torch.stack([row[0] for row in rows]))
     checks.equal(targets, torch.stack([row[1] for row in rows]))
 
