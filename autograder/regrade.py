@@ -1,7 +1,7 @@
 """Grading again after a suite was mended: only parts whose hash has changed run, and nothing is replaced unseen.
 
-New records wait in `OUT/pending/` until they are accepted. An old record stays where it is; of one attempt the newer
-counts. What people decided by hand is in the roster or in nbgrader's manual scores, which no grading touches.
+New records wait in `OUT/pending/` until they are shown and accepted. An old record stays where it is; of one attempt
+the newer counts. What people decided by hand is in the roster or in nbgrader's manual scores, which no grading touches.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def run(
             settings = options(record)
             one = batch.Batch(course, assignment, [_submission(record)], pending, settings)
             (identity,) = one.submissions
-            new = pending.find(identity) or _graded(one, identity, assignment, record, ran, settings)
+            new = pending.find(identity)
+            if new is None or new.grader_error or new.graded_at < record.graded_at:  # an older one would not count
+                new = _graded(one, identity, assignment, record, ran, settings)
             changes.append(Change(record, new, tuple(ran)))
             tell(changes[-1])
     return changes
@@ -123,12 +125,18 @@ def _skipped(test: TestOutcome, reason: str) -> TestOutcome:
     )
 
 
-def accept(out: Path) -> int:
-    """Move the pending records among the others; how many they were. A grader's failure never replaces a grade."""
-    store, count = Store(out), 0
-    for path in sorted((out / "pending" / "records").glob("*.json")):
-        record = msgspec.json.decode(path.read_bytes(), type=Record)
-        if not record.grader_error:
-            os.replace(path, store.path(record.id))
-            count += 1
-    return count
+def accept(out: Path, changes: Iterable[Change]) -> int:
+    """Move the new records of these changes among the others; how many they were.
+
+    A grader's failure never replaces a grade: it stays where it is and is tried again. Whatever else waits is of a
+    suite that is no more and goes: nobody was shown it, and as the newest it would count.
+    """
+    store, pending = Store(out), Store(out / "pending")
+    shown = {change.new.id: change.new for change in changes}
+    for path in pending.folder.glob("*.json"):
+        if path.stem not in shown:
+            path.unlink()
+    accepted = [name for name, record in shown.items() if not record.grader_error]
+    for name in accepted:
+        os.replace(pending.path(name), store.path(name))
+    return len(accepted)

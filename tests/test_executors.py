@@ -199,6 +199,25 @@ def test_a_zygote_that_dies_while_it_starts_is_started_again(monkeypatch: pytest
     assert {outcome.status for outcome in event.outcomes} == {"passed"}
 
 
+def test_a_zygote_is_replaced_after_so_many_forks_and_no_outcome_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = [task(f"{n}", SOLUTION if n % 2 else FORGETS, diagnose=False) for n in range(4)]
+    first = done(list(executors.run(tasks, FULL, 1, 600.0)))
+    begun = []
+    start = sandbox.start
+
+    def counted(*args: object, **more: object) -> sandbox.Zygote:
+        begun.append(args)
+        return start(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sandbox, "start", counted)
+    monkeypatch.setattr(executors, "FORKS_PER_ZYGOTE", 5)
+    second = done(list(executors.run(tasks, FULL, 1, 600.0)))
+    assert len(begun) == 4  # each task takes more than five forks
+    assert {name: timeless(event.outcomes) for name, event in second.items()} == {
+        name: timeless(event.outcomes) for name, event in first.items()
+    }
+
+
 def test_closing_the_iterator_leaves_no_process() -> None:
     before = descendants(os.getpid())
     run = executors.run([task("one", SOLUTION), task("two", SOLUTION)], FULL, 2, 600.0)

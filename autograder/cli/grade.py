@@ -48,37 +48,51 @@ def grade(
     from autograder.cli import progress
     from autograder.ledger import Ledger
     from autograder.lms import layouts
-    from autograder.records import Store
+    from autograder.records import Store, read
 
     own = choices.course(course)
     chosen = choices.assignments(own, assignment, all)
-    piles = []
+    piles, told = [], []
     for one in chosen:
         path = submissions / one.name if all else submissions
         if not (all and not path.exists()):
             found, taken = layouts.take_in(path, one, layout)
             taken = layouts.with_times(taken, times)
-            if show or found != "plain":
-                _show(one.name, found, taken)
+            like = layouts.resembled(path, one) if found == "plain" and not layout else ""
+            told.append(
+                (_summary(one.name, found, like, len(taken)), taken if show or like or found != "plain" else [])
+            )
             piles.append((one, taken))
     if not piles:
         raise choices.UsageError(f"{submissions} has a folder for none of: {', '.join(a.name for a in chosen)}")
     if show:
+        for line, whose in told:
+            _show(line, whose)
         return
     settings = progress.Settings(
         course=own, course_folder=choices.folder(course), key=choices.key(key_file), out=out, jobs=jobs,
         isolation=choices.isolation(isolation), device=device, regrade=regrade, unsafe_allow=unsafe_allow,
+        level=choices.level(unsafe_allow, device),
     )  # fmt: skip
-    Store(out)
+    store = Store(out)
+    for path in () if regrade else store.folder.glob("*.json"):
+        read(path)  # a damaged record stops this here, and not when all is graded and the report is to be written
     numbered = [(one, Ledger(out, one.name).enter(taken)) for one, taken in piles]
+    for line, whose in told:
+        _show(line, whose)
     progress.grade(numbered, settings, as_json=as_json)
 
 
-def _show(assignment: str, layout: str, taken: list[Submission]) -> None:
+def _summary(assignment: str, layout: str, like: str, count: int) -> str:
+    doubt = f", though some entries look like {like}" if like else ""
+    return f"{assignment}: {count} submission{'s' * (count != 1)}, laid out as {layout}{doubt}"
+
+
+def _show(summary: str, taken: list[Submission]) -> None:
     """Which file is whose, on standard error: the ledger keeps the same."""
     from autograder.reports.escape import terminal
 
-    typer.echo(f"{assignment}: {len(taken)} submissions, laid out as {layout}", err=True)
+    typer.echo(summary, err=True)
     for one in taken:
         when = one.submitted_at.isoformat(timespec="minutes") if one.submitted_at else "late" if one.late else ""
         known = " ".join(f"{name}={value}" for name, value in one.identities.items())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def regrade(
     records: Annotated[Path, typer.Argument(help="The --out folder of `autograder grade`.")],
     accept: Annotated[
-        bool, typer.Option("--accept", help="Put what was graded again in the old records' place.")
+        bool, typer.Option("--accept", help="Put what this run shows in the old records' place.")
     ] = False,
     course: choices.CourseFolder = None,
     key_file: choices.KeyFile = None,
@@ -68,7 +68,7 @@ def regrade(
             f"{len(changes)} graded again ({', '.join(ran) or 'no part has changed'}), {moved} with another score"
         )
     if accept:
-        typer.echo(f"accepted {regrade.accept(out)} records", err=as_json)
+        typer.echo(f"accepted {regrade.accept(out, changes)} records", err=as_json)
         html.write_site(list(read_all(out)), out)
     elif changes:
         typer.echo("nothing is replaced yet; --accept replaces", err=True)

@@ -60,6 +60,16 @@ def recognise(path: Path, entries: dict[str, bool], assignment: Assignment) -> s
     return next((name for name in LAYOUTS[1:] if _fits(name, path, entries, assignment)), "plain")
 
 
+def resembled(path: Path, assignment: Assignment) -> str:
+    """Of a folder that was taken as plain: the layout that some of its entries fit, or "".
+
+    One stray file makes a whole download plain, and then every name in it is taken for a student's.
+    """
+    found = _entries(path).items()
+    likely = (name for name in LAYOUTS[1:] if any(_is_of(name, path, *entry, assignment) for entry in found))
+    return next(likely, "")
+
+
 def _entries(path: Path) -> dict[str, bool]:
     """Names in a folder, and whether each is a folder itself and no link to one."""
     if not path.is_dir():
@@ -71,19 +81,22 @@ def _entries(path: Path) -> dict[str, bool]:
 def _fits(layout: str, path: Path, entries: dict[str, bool], assignment: Assignment) -> bool:
     if layout == "gradescope":
         return METADATA in entries
-    if not entries:
-        return False
+    return bool(entries) and all(_is_of(layout, path, *entry, assignment) for entry in entries.items())
+
+
+def _is_of(layout: str, path: Path, name: str, folder: bool, assignment: Assignment) -> bool:
+    """Whether one entry is as this layout's are."""
+    if layout == "gradescope":
+        return name == METADATA
     if layout == "canvas":
-        return all(not folder and _CANVAS.fullmatch(name) for name, folder in entries.items())
+        return not folder and bool(_CANVAS.fullmatch(name))
     if layout == "moodle":
-        return all(_MOODLE.fullmatch(name) for name in entries)
+        return bool(_MOODLE.fullmatch(name))
     if layout == "classroom":
         begins = f"{assignment.name}-"
-        clones = all(folder and (path / name / ".git").exists() for name, folder in entries.items())
-        return clones and all(name.startswith(begins) and name != begins for name in entries)
+        return folder and name.startswith(begins) and name != begins and (path / name / ".git").exists()
     # A folder in a folder may also be a plain submission: it is nbgrader's where its time stands beside it.
-    inner = [path / name / assignment.name for name, folder in entries.items() if folder]
-    return len(inner) == len(entries) and all((folder / "timestamp.txt").is_file() for folder in inner)
+    return folder and (path / name / assignment.name / "timestamp.txt").is_file()
 
 
 def _canvas(path: Path, entries: dict[str, bool], assignment: Assignment) -> list[Submission]:

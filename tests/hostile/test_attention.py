@@ -30,11 +30,11 @@ READING, FORGING = range(16), range(16, 36)
 ENTRIES = [
     own
     for own in entries()
-    if own.security_class in {*READING, *FORGING} and own.kind in ("attack", "forge", "reply", "answer")
+    if own.security_class in {*READING, *FORGING} and own.kind != "by_library"  # by_library answers the toy's question
 ]
 SAMPLED = """
     reads_a_file_by_its_path walks_the_frames agrees_with_everything subclasses_tensor hands_back_its_input
-    answers_twice
+    answers_twice leaves_with_exit_code_0 writes_results
 """
 EARNED = {"hands_back_its_input": 3}  # whoever returns x undoes a split, and keeps the length of every pair
 SAMPLE = [own for own in ENTRIES if own.name in SAMPLED.split()]
@@ -77,7 +77,7 @@ def wrong(run: Run, chosen: Sequence[Entry], level: str) -> list[str]:
             found.append(
                 f"{own.name}: {record.score}: {[(test.test, test.reason) for test in record.tests if test.reason]}"
             )
-        elif own.kind == "forge" and record.score != EARNED.get(own.name, 0):
+        elif own.kind in ("forge", "whole") and record.score != EARNED.get(own.name, 0):
             found.append(f"{own.name}: {record.score} for {[t.test for t in record.tests if t.earned]}")
         elif own.kind in ("reply", "answer") and not (lost <= {ASKED} and record.score == ATTENTION.points - asked):
             found.append(f"{own.name}: {record.score}, lost {lost}")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from toyclass import toy
+from toyclass import COURSE, toy
 
+from autograder import cli
+from autograder.cli import choices, progress
 from autograder.intake import Submission
 from autograder.lms import layouts
 
@@ -133,6 +138,71 @@ def test_what_does_not_fit_in_every_entry_is_plain(names: tuple[str, ...], tmp_p
     layout, found = taken(put(tmp_path, *names))
     assert layout == "plain"
     assert len(found) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("names", "like"),
+    [
+        (("doejane_12345_678901_toy.py", "notes.txt"), "canvas"),
+        (("Jane Doe_123_assignsubmission_file/toy.py", "notes.txt"), "moodle"),
+        (("toy-ada/toy.py", "toy-ada/.git/HEAD", "notes/toy.py"), "classroom"),
+        (("ada/toy/toy.py", "ada/toy/timestamp.txt", "bob/toy/toy.py"), "nbgrader"),
+        (("alice.py", "bob/toy.py", "toy-eve/toy.py"), ""),
+    ],
+)
+def test_one_stray_entry_makes_a_download_plain_and_that_is_noticed(
+    names: tuple[str, ...], like: str, tmp_path: Path
+) -> None:
+    layout, _ = taken(put(tmp_path, *names))
+    assert (layout, layouts.resembled(tmp_path, toy())) == ("plain", like)
+
+
+def test_show_names_whose_each_file_is_and_grades_nothing(tmp_path: Path) -> None:
+    put(tmp_path / "in", "doejane_12345_678901_toy.py", "roejohn_12346_678902_toy.py")
+    done = subprocess.run(
+        [sys.executable, "-m", "autograder", "grade", "toy", "in", "--course", COURSE, "--show"], cwd=tmp_path,
+        capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "")
+    first, *rest = done.stderr.splitlines()
+    assert first == "toy: 2 submissions, laid out as canvas"
+    assert [line.split()[0] for line in rest] == ["doejane_12345", "roejohn_12346"]
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "said"),
+    [
+        (("ada.py", "bob.py"), (), "toy: 2 submissions, laid out as plain\n"),
+        (("ada.py",), (), "toy: 1 submission, laid out as plain\n"),
+        (
+            ("doejane_1_2_toy.py", "notes.txt"),
+            (),
+            "toy: 2 submissions, laid out as plain, though some entries look like canvas\n"
+            "  doejane_1_2_toy  <- doejane_1_2_toy.py\n"
+            "  notes.txt  <- notes.txt  ",
+        ),
+        # A person who names a layout has looked.
+        (("doejane_1_2_toy.py",), ("--layout", "plain"), "toy: 1 submission, laid out as plain\n"),
+    ],
+)
+def test_before_grading_the_layout_is_always_said_and_the_mapping_where_it_may_be_wrong(
+    names: tuple[str, ...], more: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    put(tmp_path / "in", *names)
+    begun: list[Any] = []
+    monkeypatch.setattr(progress, "grade", lambda piles, settings, as_json: begun.append((piles, as_json)))
+    monkeypatch.setattr(choices, "level", lambda unsafe_allow, device: "full")
+    monkeypatch.setenv("AUTOGRADER_COURSE_KEY", "a key of this test")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["autograder", "grade", "toy", "in", "--course", str(COURSE), "--json", *more])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert (end.value.code or 0, out, len(begun)) == (0, "", 1), err
+    assert err.startswith(said)
+    assert err.count("\n") == said.count("\n") + (not said.endswith("\n"))
 
 
 def test_a_layout_that_is_named_must_fit(tmp_path: Path) -> None:

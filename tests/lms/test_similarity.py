@@ -60,15 +60,18 @@ def test_a_source_that_takes_too_much_is_named_and_the_rest_compared(
     assert found.unread == ["eve"]
 
 
-@pytest.mark.parametrize("text", [p for p in payloads.HTML if "\n" not in p])
+@pytest.mark.parametrize("text", payloads.ALL)
 def test_no_text_of_a_submission_becomes_part_of_the_page(text: str) -> None:
-    source = f"{SOLUTION}\n# {text}\n"
-    submissions = [*handed_in(ada=source, bob=source), Submission(text, source.encode(), "x")]
-    pairs = similarity.compare(submissions, STUB).pairs
-    page = similarity.page("toy", pairs, submissions, 0.5)
-    assert len(pairs) == 3
+    stored = text.encode("utf-8", "replace").decode()  # a source is UTF-8, or it was refused
+    source = f"{SOLUTION}\n# {stored}\n"
+    submissions = [*handed_in(ada=source), Submission(text, source.encode(), "x")]
+    middle = len(source) - 1 - len(stored) // 2
+    pair = similarity.Pair("ada", text, 0.9, 0.8, [(0, 9), (20, middle)], [(3, middle), (middle, len(source))])
+    page = similarity.page("toy", [pair], submissions, 0.5)
     tags = set(re.findall(r"<\s*/?\s*([a-zA-Z!]+)", page))
     assert tags <= {
         "!doctype", "html", "head", "meta", "title", "style", "body", "main", "p", "h", "table", "caption", "tr", "th",
         "td", "a", "section", "div", "pre", "mark",
     }  # fmt: skip
+    assert page.count("<mark>") == 4
+    assert page.replace("\n", "").replace("\t", "").isprintable()
