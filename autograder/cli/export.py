@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autograder.cli import choices
+
+if TYPE_CHECKING:
+    from autograder.course import Course
+    from autograder.ledger import Entry
+    from autograder.policy import Standing
+    from autograder.roster import Roster
+
+    Entries = dict[tuple[str, str], list[Entry]]
 
 FORMATS = ("canvas", "moodle", "gradescope", "junit", "nbgrader")
 
@@ -27,7 +36,8 @@ def export(
 ) -> None:
     """Fill one column of a gradebook, or write JUnit, Gradescope's results or nbgrader's database.
 
-    Exit 1 if a student with a score fits no row: they are named, nothing is guessed.
+    Scores that the course's policy or the roster changed are shown before and after. Exit 1 if a score found no place,
+    such as a student who fits no row: they are named, nothing is guessed.
     """
     from autograder import ledger, policy
     from autograder import roster as rosters
@@ -37,6 +47,10 @@ def export(
 
     if to not in FORMATS:
         raise choices.UsageError(f"--to is one of {', '.join(FORMATS)}, not {to!r}")
+    if to == "nbgrader" and not db:
+        raise choices.UsageError("name nbgrader's database: --db sqlite:///gradebook.db")
+    if to in ("canvas", "moodle") and gradebook is None:
+        raise choices.UsageError(f"--gradebook names the file that you exported from {to.capitalize()}")
     own, known, entries = choices.course(course), rosters.read(roster), ledger.read_all(records)
     found = list(read_all(records))
     uncontained = sorted({record.level for record in found} - set(choices.CONTAINED))
@@ -54,41 +68,74 @@ def export(
         if standing.question:
             typer.echo(f"look at {terminal(standing.student)}: {standing.question}", err=True)
     if to == "nbgrader":
-        from autograder.lms.nbgrader import gradebook as database
+        complete = _nbgrader(own, standings, db)
+    elif to == "gradescope":
+        complete = _gradescope(own, standings, entries, out or Path("autograder.zip"))
+    elif to == "junit":
+        complete = _junit(standings, out or Path("junit.xml"))
+    else:
+        assert gradebook is not None
+        target = out or gradebook.with_name(f"{gradebook.stem}-filled.csv")
+        complete = _fill(to, gradebook, target, standings, entries, known, column or own.assignment(wanted[0]).title)
+    for standing in standings:
+        changed = exported.before_and_after(standing)
+        if changed:
+            typer.echo(f"{terminal(standing.student)} in {standing.assignment}: {terminal(changed)}")
+    raise typer.Exit(0 if complete else 1)
 
-        if not db:
-            raise choices.UsageError("name nbgrader's database: --db sqlite:///gradebook.db")
-        typer.echo(f"wrote {database.write(own, standings, db)} submissions to {db}")
-        return
-    if to == "gradescope":
-        from autograder.lms import gradescope
 
-        target = out or Path("autograder.zip")
-        count = gradescope.write_precomputed(own, standings, entries, target)
-        typer.echo(
-            f"wrote {count} results into {target}; upload it as the assignment's autograder and rerun it for all"
-        )
-        if count < len(standings):
-            typer.echo(f"{len(standings) - count} have no Gradescope submission and were left out", err=True)
-            raise typer.Exit(1)
-        return
-    if to == "junit":
-        target = out or Path("junit.xml")
-        target.write_text(exported.junit(standings), encoding="utf-8")
-        typer.echo(f"wrote {target}")
-        return
-    if gradebook is None:
-        raise choices.UsageError(f"--gradebook names the file that you exported from {to.capitalize()}")
-    text = exported.read_text(gradebook)
+def _nbgrader(own: Course, standings: list[Standing], db: str) -> bool:
+    from autograder.lms.nbgrader import gradebook
 
-    def who(standing: policy.Standing) -> dict[str, str]:
+    written = gradebook.write(own, standings, db)
+    typer.echo(f"wrote {written.count} submissions to {db}")
+    _say((s.student, "left out, excused: a score of theirs that nbgrader has stays") for s in written.excused)
+    _say((s.student, why) for s, why in written.unlike)
+    return not written.unlike
+
+
+def _gradescope(own: Course, standings: list[Standing], entries: Entries, target: Path) -> bool:
+    from autograder.lms import gradescope
+
+    count = gradescope.write_precomputed(own, standings, entries, target)
+    typer.echo(f"wrote {count} results into {target}; upload it as the assignment's autograder and rerun it for all")
+    missing = [(s, why) for s in standings if (why := gradescope.why_left_out(s, entries))]
+    _say((s.student, f"left out, {why}") for s, why in missing)
+    return all(s.excused for s, _ in missing)
+
+
+def _junit(standings: list[Standing], target: Path) -> bool:
+    from autograder.lms import export as exported
+
+    target.write_text(exported.junit(standings), encoding="utf-8")
+    typer.echo(f"wrote {target}")
+    return True
+
+
+def _fill(
+    to: str, gradebook: Path, target: Path, standings: list[Standing], entries: Entries, known: Roster, title: str
+) -> bool:
+    from autograder.lms import export as exported
+    from autograder.reports.escape import terminal
+
+    def who(standing: Standing) -> dict[str, str]:
         return exported.identities(standing, entries, known)
 
-    title = column or own.assignment(wanted[0]).title
+    text = exported.read_text(gradebook)
     filled = exported.canvas(text, standings, who, title) if to == "canvas" else exported.moodle(text, standings, who)
-    target = out or gradebook.with_name(f"{gradebook.stem}-filled.csv")
     target.write_text(filled.text, encoding="utf-8", newline="")
     typer.echo(f"filled {filled.matched} rows; wrote {target}")
-    for student, why in filled.unmatched:
-        typer.echo(f"left out {terminal(student)}: {why}", err=True)
-    raise typer.Exit(1 if filled.unmatched else 0)
+    if filled.untouched:
+        # A name may hold a comma: Canvas writes "Lovelace, Ada".
+        names = "; ".join(map(terminal, filled.untouched))
+        typer.echo(f"left {len(filled.untouched)} rows as they were, which no score here fits: {names}")
+    _say((student, f"left out, {why}") for student, why in filled.unmatched)
+    return not filled.unmatched
+
+
+def _say(about: Iterable[tuple[str, str]]) -> None:
+    """A line for each student whose score is not where it was asked for."""
+    from autograder.reports.escape import terminal
+
+    for student, why in about:
+        typer.echo(f"{terminal(student)}: {why}", err=True)

@@ -33,7 +33,10 @@ def similarity(
     for student in found.unread:
         typer.echo(f"{terminal(student)}: no tokens within {compared.SECONDS:.0f} s and 2 GiB; look by hand", err=True)
     close = [pair for pair in pairs if pair.share >= threshold]
-    out.write_text(compared.page(one.name, pairs, taken, threshold), encoding="utf-8")
+    try:
+        out.write_text(compared.page(one.name, pairs, taken, threshold), encoding="utf-8")
+    except OSError as error:
+        raise choices.UsageError(f"cannot write {out}: {error.strerror}; name another --out") from None
     if as_json:
         typer.echo(escape.json(close))
         return

@@ -33,11 +33,12 @@ class ExportError(Exception):
 
 
 class Filled(msgspec.Struct, frozen=True):
-    """A filled-in file, and the standings that fit no row, each with the reason."""
+    """A filled-in file, the standings that fit no row, each with the reason, and whose rows stayed as they were."""
 
     text: str
     matched: int
     unmatched: list[tuple[str, str]]
+    untouched: list[str]  # as the file itself calls them
 
 
 def identities(standing: Standing, ledger: dict[tuple[str, str], list[Entry]], roster: Roster) -> dict[str, str]:
@@ -46,6 +47,20 @@ def identities(standing: Standing, ledger: dict[tuple[str, str], list[Entry]], r
     for entry in ledger.get((standing.assignment, standing.student), []):
         known |= entry.identities
     return known | roster.identities.get(standing.student, {})
+
+
+def reason(standing: Standing) -> str:
+    """What policy and the instructor did to a score, and what the instructor says to it; "" where that is nothing."""
+    return ", ".join(filter(None, (standing.in_words(), standing.comment)))
+
+
+def before_and_after(standing: Standing) -> str:
+    """The score before and after policy, and why they differ; "" where nothing was done, or nobody could grade it."""
+    changed = standing.final != standing.raw or standing.overridden
+    if not standing.excused and (standing.final is None or not changed):
+        return ""
+    after = "no score" if standing.final is None else f"{standing.final:g}"
+    return f"{standing.raw} -> {after} ({reason(standing)})"
 
 
 def canvas(gradebook: str, standings: list[Standing], who: Callable[[Standing], dict[str, str]], title: str) -> Filled:
@@ -63,7 +78,7 @@ def canvas(gradebook: str, standings: list[Standing], who: Callable[[Standing], 
     _finite_width(rows)
     places = [(name, header.index(label)) for name, label in _CANVAS if label in header[:first]]
     students = [n for n, row in enumerate(rows) if n and "Points Possible" not in row[0] and row[1].strip()]
-    filled = _fill(rows, students, standings, who, places, column, excused=EXCUSED)
+    filled = _fill(rows, students, standings, who, places, column, called=0, excused=EXCUSED)
     keep = [*range(first), column]
     return Filled(_csv([[row[n] for n in keep] for row in rows], delimiter), *filled)
 
@@ -94,14 +109,15 @@ def moodle(gradebook: str, standings: list[Standing], who: Callable[[Standing], 
                 )
     comments = header.index("Feedback comments") if "Feedback comments" in header else None
     students = list(range(1, len(rows)))
-    filled = _fill(rows, students, standings, who, places, column, excused="", comments=comments)
+    called = header.index("Full name") if "Full name" in header else identifier
+    filled = _fill(rows, students, standings, who, places, column, called=called, excused="", comments=comments)
     return Filled(_csv(rows, delimiter), *filled)
 
 
 def _fill(
     rows: Rows, students: list[int], standings: list[Standing], who: Callable[[Standing], dict[str, str]],
-    places: list[tuple[str, int]], column: int, *, excused: str, comments: int | None = None,
-) -> tuple[int, list[tuple[str, str]]]:  # fmt: skip
+    places: list[tuple[str, int]], column: int, *, called: int, excused: str, comments: int | None = None,
+) -> tuple[int, list[tuple[str, str]], list[str]]:  # fmt: skip
     matched: dict[int, str] = {}
     unmatched = []
     for standing in standings:
@@ -118,8 +134,8 @@ def _fill(
         matched[found] = standing.student
         rows[found][column] = excused if standing.excused else f"{standing.final:.2f}".rstrip("0").rstrip(".")
         if comments is not None:
-            rows[found][comments] = _safe(", ".join(filter(None, (standing.in_words(), standing.comment))))
-    return len(matched), unmatched
+            rows[found][comments] = _safe(reason(standing))
+    return len(matched), unmatched, [rows[n][called].strip() for n in students if n not in matched]
 
 
 def _match(

@@ -46,21 +46,32 @@ class GradescopeError(Exception):
     exit_code = 3
 
 
+class UnwritableError(GradescopeError):
+    """The file that was named cannot be written."""
+
+    exit_code = 2
+
+
 # --- results.json
 
 
 def results(
     record: Record, feedback_policy: FeedbackPolicy, *, allowance: throttle.Allowance | None = None,
-    now: datetime | None = None, words: str = "", score: float | None = None,
+    now: datetime | None = None, words: str = "", score: float | None = None, comment: str = "",
 ) -> dict[str, Any]:  # fmt: skip
-    """One submission as Gradescope's results.json. `score` is the one after policy, `words` what policy did."""
+    """One submission as Gradescope's results.json. `score` is the one after policy, `words` what policy did, `comment`
+    the instructor's."""
     shown = allowance is None or allowance.shown
     visibility = VISIBLE[feedback_policy.visible] if shown else "after_published"
     lines = [f"Graded at level **{markdown(record.level)}**{_meaning(record.level)}"]
     if record.problem:
         lines.append(f"**Nothing to grade:** {markdown(record.problem)}")
-    if words:
-        lines.append(f"Before the course's policy: {record.score} of {record.max_score} points ({markdown(words)}).")
+    told = [f"Before the course's policy: {record.score} of {record.max_score} points ({markdown(words)})."] * bool(
+        words
+    )
+    told += [f"**Comment:** {markdown(comment)}"] * bool(comment)
+    at_once = visibility == "visible"  # what is said above the tests is shown at once, and this may tell the score
+    lines += told if at_once else []
     if allowance is not None and allowance.next_at is not None:
         when = allowance.next_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
         if shown:
@@ -75,7 +86,11 @@ def results(
             "status": "passed" if part.earned == part.points else "failed",
             "number": str(number),
             "output": "\n\n".join(
-                [feedback.headline(record, part), feedback.in_markdown(record, part, feedback_policy.detail)]
+                [
+                    *(told if not at_once and number == 1 else []),
+                    feedback.headline(record, part),
+                    feedback.in_markdown(record, part, feedback_policy.detail),
+                ]
             ),
             "output_format": "md",
             "visibility": visibility,
@@ -94,7 +109,7 @@ def results(
         "leaderboard": [
             {"name": visible(test.sentence)[:60], "value": round(test.seconds, 3), "order": "asc"}
             for test in record.tests
-            if test.kind == "advisory" and test.status == "passed"
+            if test.kind == "advisory" and test.status == "passed" and at_once
         ],
         "extra_data": {
             "record": record.id, "digest": record.digest, "level": record.level, "shown": shown,
@@ -239,7 +254,7 @@ def _pack(target: Path, texts: dict[str, str], copies: dict[str, Path]) -> None:
     try:
         target.write_bytes(data.getvalue())
     except OSError as error:
-        raise GradescopeError(f"cannot write {target}: {error.strerror}") from None
+        raise UnwritableError(f"cannot write {target}: {error.strerror}; name another file") from None
 
 
 _SETUP = """\
@@ -277,17 +292,33 @@ def write_precomputed(
     files: dict[str, str] = {"setup.sh": "#!/usr/bin/env bash\n", "run_autograder": _LOOK_UP}
     count = 0
     for standing in standings:
-        entries = ledger.get((standing.assignment, standing.student), [])
-        entry = next((e for e in entries if e.digest == standing.counted.digest and e.number), None)
+        entry = _entry(standing, ledger)
         if entry is None or standing.final is None:
             continue
-        result = results(standing.counted, course.feedback, words=standing.in_words(), score=standing.final)
+        result = results(
+            standing.counted, course.feedback, words=standing.in_words(), score=standing.final, comment=standing.comment
+        )
         module = course.assignment(standing.assignment).module
         held = {"module": module, "source": standing.counted.digest, "results": result}
         files[f"results/{int(entry.number)}.json"] = msgspec.json.encode(held).decode()
         count += 1
     _pack(target, files, {})
     return count
+
+
+def why_left_out(standing: Standing, ledger: dict[tuple[str, str], list[Entry]]) -> str:
+    """Why `write_precomputed` has no result for this standing; "" where it has one."""
+    if standing.excused:
+        return "excused, and Gradescope knows only scores"
+    if standing.final is None:
+        return f"has no score: {standing.question}"
+    return "" if _entry(standing, ledger) else "has no Gradescope submission"
+
+
+def _entry(standing: Standing, ledger: dict[tuple[str, str], list[Entry]]) -> Entry | None:
+    """The submission that counts, where Gradescope has numbered it."""
+    entries = ledger.get((standing.assignment, standing.student), [])
+    return next((e for e in entries if e.digest == standing.counted.digest and e.number), None)
 
 
 _LOOK_UP = '''\

@@ -82,6 +82,11 @@ def test_nobody_is_matched_by_a_name_or_by_a_part_of_an_id(student: str) -> None
     assert [name for name, _ in filled.unmatched] == [student]
 
 
+def test_rows_that_no_score_fits_are_named() -> None:
+    assert canvas(standing("11")).untouched == ["Boole, George", "=cmd()"]
+    assert canvas(standing("nobody")).untouched == ["Lovelace, Ada", "Boole, George", "=cmd()"]
+
+
 def test_an_identity_that_fits_two_rows_fits_none() -> None:
     filled = canvas(standing("ada"), text=CANVAS.replace("george", "ada"))
     assert filled.unmatched == [("ada", "fits 2 rows by login")]
@@ -148,6 +153,34 @@ def test_a_maximum_that_is_too_small_is_an_error_and_not_a_cut_score() -> None:
         export.moodle(MOODLE.replace("100.00", "10.00"), [standing("11")], known())
 
 
+def test_moodles_rows_are_named_by_their_full_name_or_where_there_is_none_by_their_number() -> None:
+    assert export.moodle(MOODLE, [standing("11")], known()).untouched == ["George"]
+    nameless = MOODLE.replace("Full name", "Group")
+    assert export.moodle(nameless, [standing("11")], known()).untouched == ["Participant 12"]
+
+
+# --- before and after policy
+
+
+@pytest.mark.parametrize(
+    ("final", "more", "said"),
+    [
+        (80, {}, ""),
+        (80, {"comment": "well done"}, ""),
+        (80, {"days_late": 1, "late_days_used": 1}, ""),
+        (None, {"question": "the grader could not do its work"}, ""),
+        (72, {"days_late": 1, "penalty": 8.0}, "80 -> 72 (1 day late, 8 points taken off for lateness)"),
+        (91.5, {"overridden": True, "comment": "seen in person"}, "80 -> 91.5 (set by hand to 91.5, seen in person)"),
+        (80, {"overridden": True}, "80 -> 80 (set by hand to 80)"),
+        (None, {"excused": True, "comment": "ill"}, "80 -> no score (excused, ill)"),
+    ],
+)
+def test_a_score_that_policy_changed_is_told_before_and_after(
+    final: float | None, more: dict[str, Any], said: str
+) -> None:
+    assert export.before_and_after(standing("ada", final, **more)) == said
+
+
 # --- who is who
 
 
@@ -171,6 +204,16 @@ def test_junit_counts_and_gives_points_as_properties() -> None:
     assert counts == {"tests": "3", "failures": "1", "errors": "0", "skipped": "1"}
     earned = [p.get("value") for p in suite.iter("property") if p.get("name") == "earned"]
     assert sorted(earned) == ["0", "0", "4"]  # type: ignore[type-var]
+
+
+def test_junit_has_the_score_before_and_after_policy() -> None:
+    late = standing("ada", 72, penalty=8.0, days_late=1)
+    (suite,) = ElementTree.fromstring(export.junit([late]))
+    own = {p.get("name"): p.get("value") for p in suite.findall("./properties/property")}
+    assert own == {
+        "score": "80", "points": "100", "final": "72", "level": "full",
+        "policy": "1 day late, 8 points taken off for lateness",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", payloads.ALL)

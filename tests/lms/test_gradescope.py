@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,9 @@ import fake_records as fake
 import msgspec
 import payloads
 import pytest
-from toyclass import COURSE, MEAN, SOLUTION, edited
+from toyclass import COURSE, MEAN, SOLUTION, copied, edited
 
-from autograder import throttle
+from autograder import sandbox, throttle
 from autograder.course import FeedbackPolicy, open_course
 from autograder.ledger import Entry
 from autograder.lms import gradescope
@@ -78,6 +81,14 @@ def test_parts_are_tests_with_their_points_and_reasons() -> None:
 def test_the_feedback_policy_decides_what_is_seen_when(visible: Any, expected: str) -> None:
     result = checked(gradescope.results(fake.record("ada"), FeedbackPolicy(visible=visible)))
     assert {test["visibility"] for test in result["tests"]} == {expected}
+
+
+@pytest.mark.parametrize("visible", ["now", "after_due", "after_published"])
+def test_what_policy_did_tells_the_score_and_is_shown_no_earlier(visible: Any) -> None:
+    record = fake.record("ada")
+    result = checked(gradescope.results(record, FeedbackPolicy(visible=visible), words="2 days late", score=1.0))
+    assert ("2 days late" in result["output"]) == (visible == "now")
+    assert [("2 days late" in test["output"]) for test in result["tests"]].count(True) == (visible != "now")
 
 
 def test_a_level_below_full_is_said_on_the_result() -> None:
@@ -182,40 +193,114 @@ fi
 """
 
 
-@pytest.mark.full
-@pytest.mark.needs("namespaces", "apt install bubblewrap, and allow user namespaces")
-def test_the_containers_scripts_grade_and_nothing_hidden_is_readable_by_others(tmp_path: Path) -> None:
-    course = open_course(COURSE)
-    gradescope.write_zip(course, course.assignment("toy"), b"a secret key", tmp_path / "a.zip")
-    forged = (
-        '\nimport json\ntry:\n    json.dump({"score": 100}, open("/autograder/results/results.json", "w"))\n'
-        "except OSError:\n    pass\n"
-    )
-    wrong = edited((MEAN, "x[..., max(0, t - window) : t + 1].mean(-1)")) + forged
-    root = container(tmp_path / "autograder", tmp_path / "a.zip", {"toy.py": wrong}, 7)
-    (root / "results" / "results.json").write_text("{}")
-    programs = tmp_path / "bin"
-    programs.mkdir()
+# Where `runs` returns it, it is in the record's counterexample, and the part has no points.
+THIEF = """
+import glob
+import json
+
+
+def stolen():
+    found = []
+    for pattern in (
+        "{root}/source/course_key", "{root}/source/settings.json", "{root}/source/package/autograder/suites/**/*.py",
+        "{root}/source/package/autograder/_course/**/*.py", "{root}/results/*", "{root}/submission_metadata.json",
+    ):
+        for path in [pattern, *glob.glob(pattern, recursive=True)]:
+            try:
+                found.append(("STOLEN " + open(path).read()[:60], 1))
+            except OSError:
+                pass
+    for path in ("{root}/results/results.json", "{root}/results/another.json", "{root}/source/run_autograder"):
+        try:
+            with open(path, "w") as file:
+                json.dump({{"score": 100, "output": "FORGED"}}, file)
+            found.append(("STOLEN the right to write " + path, 1))
+        except OSError:
+            pass
+    return found
+
+
+STOLEN = stolen()
+_honest = runs
+
+
+def runs(text):
+    return STOLEN + stolen() or _honest(text)
+"""
+DECLARED = "assignments/course.toml"
+SECRETS = ("a secret key", "STOLEN", "FORGED", "import annotations", "END SOLUTION")
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that everybody may enter, as Gradescope's /autograder; pytest's own are closed to other users."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def programs(folder: Path) -> Path:
+    """The programs of a container that has no bubblewrap: without it on the PATH the best level is landlock."""
+    folder.mkdir()
     python = FAKE_PYTHON.format(
         python=Path(sys.base_prefix) / "bin" / "python3", packages=sysconfig.get_paths()["purelib"],
         version=f"{sys.version_info.major}.{sys.version_info.minor}",
     )  # fmt: skip
     for name, text in (("python3", python), ("apt-get", "#!/bin/sh\n")):
-        (programs / name).write_text(text)
-        (programs / name).chmod(0o755)
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    for name in ("bash", "chmod", "dirname", "env", "rm"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return folder
+
+
+@pytest.mark.full
+def test_the_containers_scripts_grade_at_landlock_and_no_submission_reads_or_forges(place: Path) -> None:
+    if sandbox.probe().best not in ("full", "landlock"):
+        refuse = pytest.fail if os.environ.get("AUTOGRADER_CI") == "1" else pytest.skip
+        refuse("needs Landlock and seccomp: `autograder doctor` says what is missing")
+    own = copied(place, ('assignments = ["toy"]\n', 'assignments = ["toy"]\n[feedback]\ntokens = 1\n'), path=DECLARED)
+    course = open_course(own)
+    gradescope.write_zip(course, course.assignment("toy"), b"a secret key", place / "a.zip")
+    shutil.rmtree(own)
+    root = place / "autograder"
+    wrong = edited((MEAN, "x[..., max(0, t - window) : t + 1].mean(-1)")) + THIEF.format(root=root)
+    container(root, place / "a.zip", {"toy.py": wrong}, 7)
+    (root / "results" / "results.json").write_text('{"output": "a secret key"}')
     environment = {
-        "PATH": f"{programs}:/usr/bin:/bin:/usr/sbin", "PIP_NO_INDEX": "1", "HOME": str(tmp_path),
-        "AUTOGRADER_ROOT": str(root), "TMPDIR": "/tmp",
+        "PATH": str(programs(place / "bin")), "PIP_NO_INDEX": "1", "HOME": str(place), "AUTOGRADER_ROOT": str(root),
     }  # fmt: skip
-    for script in ("source/setup.sh", "source/run_autograder"):
-        done = subprocess.run([root / script], env=environment, capture_output=True, text=True, timeout=300)
+
+    def run(script: str) -> None:
+        done = subprocess.run([root / "source" / script], env=environment, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-    result = checked(json.loads((root / "results" / "results.json").read_text()))
-    assert result["score"] == 70
-    assert [test["score"] for test in result["tests"]] == [10, 30, 30]
+
+    def said() -> dict[str, Any]:
+        (written,) = (root / "results").iterdir()
+        assert (written.name, written.stat().st_uid) == ("results.json", os.getuid())
+        text = written.read_text()
+        assert not [secret for secret in SECRETS if secret in text]
+        return checked(json.loads(text))
+
+    run("setup.sh")
     package = root / "source" / "package" / "autograder"
     for path in (root / "source" / "course_key", package / "suites", package / "_course"):
         assert path.stat().st_mode & 0o077 == 0
+    run("run_autograder")
+    first = said()
+    assert "landlock" in first["output"]
+    assert first["extra_data"]["level"] == "landlock"
+    assert first["score"] == 70
+    assert [test["score"] for test in first["tests"]] == [10, 30, 30]
+    assert {test["visibility"] for test in first["tests"]} == {"visible"}
+
+    about = json.loads((root / "submission_metadata.json").read_text())
+    (root / "submission_metadata.json").write_text(json.dumps(about | {"previous_submissions": [{"results": first}]}))
+    run("run_autograder")
+    second = said()
+    assert second["score"] == 70
+    assert {test["visibility"] for test in second["tests"]} == {"after_published"}
+    assert "its results are not shown now" in second["output"]
 
 
 def test_the_feedback_policy_of_a_course_is_plain_data() -> None:

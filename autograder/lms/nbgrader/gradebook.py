@@ -7,17 +7,32 @@ import sys
 from datetime import UTC
 from pathlib import Path
 
+import msgspec
+
 from autograder.course import Course
 from autograder.lms.nbgrader import notebook
 from autograder.policy import Standing
 
 
-def write(course: Course, standings: list[Standing], database: str) -> int:
-    """Write each standing's parts as automatic scores; what a person set by hand stays. How many were written."""
+class Written(msgspec.Struct, frozen=True):
+    """How many submissions the database took, and the standings that it cannot show as they are."""
+
+    count: int
+    excused: list[Standing]  # left out: nbgrader knows only scores
+    unlike: list[tuple[Standing, str]]  # with what differs
+
+
+def write(course: Course, standings: list[Standing], database: str) -> Written:
+    """Write each standing's parts as automatic scores; what a person set by hand in nbgrader stays.
+
+    nbgrader's score is the sum of its cells, so a total by hand has no place there. Its extra credit belongs to a cell
+    and is what a person enters in formgrader: a difference put there would overwrite theirs, or add to a score that
+    they have corrected already. So the parts are written as graded, and a total that differs is named.
+    """
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     from nbgrader.api import Gradebook
 
-    written = 0
+    written, excused, unlike = 0, [], []
     with Gradebook(database, course.id) as gradebook:
         for name in sorted({standing.assignment for standing in standings}):
             due = course.due.get(name)
@@ -28,19 +43,30 @@ def write(course: Course, standings: list[Standing], database: str) -> int:
                     notebook.PART + part.name, name, name, max_score=part.points, cell_type="code"
                 )
         for standing in standings:
+            if standing.excused:
+                excused.append(standing)
+                continue
             if standing.counted.grader_error:
+                by_hand = standing.overridden and f"is set by hand to {standing.final:g} and has no parts to write"
+                unlike.append((standing, by_hand or f"has no score: {standing.question}"))
                 continue
             name, student = standing.assignment, standing.student
             gradebook.update_or_create_student(student)
             at = standing.submitted_at
             more = {"timestamp": at.astimezone(UTC).replace(tzinfo=None)} if at else {}
             gradebook.update_or_create_submission(name, student, **more)
+            grades = []
             for result in standing.counted.parts:
                 grade = gradebook.find_grade(notebook.PART + result.name, name, name, student)
+                grades.append(grade)
                 grade.auto_score = float(result.earned)
                 grade.needs_manual_grade = grade.manual_score is not None
             own = gradebook.find_submission_notebook(name, name, student)
             own.late_submission_penalty = standing.penalty or None
             gradebook.db.commit()
             written += 1
-    return written
+            shown = round(max(0.0, sum(grade.score for grade in grades) - standing.penalty), 2)
+            if standing.overridden and shown != standing.final:
+                why = f"is set by hand to {standing.final:g}; nbgrader has {shown:g}: correct a part's score there"
+                unlike.append((standing, why))
+    return Written(written, excused, unlike)

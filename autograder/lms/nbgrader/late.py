@@ -1,7 +1,8 @@
 """The course's late policy as a plugin of nbgrader's, so that its pages and its export show the penalty.
 
 nbgrader says how late a submission is, extensions counted; grace, the bank of late days, percent and cap come from
-`course.toml`. The bank is used up by the student's other late submissions with earlier due dates.
+`course.toml`. The bank is used up by the student's other late submissions with earlier due dates,
+extensions counted here too, as `policy.standings` has it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class CoursePenalty(LateSubmissionPlugin):  # type: ignore[misc]
 
 
 def _order(submission: Any) -> tuple[float, str]:
-    due = submission.assignment.duedate
+    due = submission.assignment.duedate and submission.duedate  # the latter fails for an extension of nothing
     return (due.timestamp() if due else math.inf, submission.assignment.name)
 
 
