@@ -11,9 +11,9 @@ from autograder.judge import grading
 from autograder.judge.session import LocalConnection
 from autograder.stubs import stub
 
+# Each of them, or one of its kind, once had points.
 CONSTANTS = (
-    "None", "0.0", "1", "''", "[]", "([], [])", "{}", "torch.zeros(1)", "(torch.zeros(1), torch.zeros(1))",
-    "torch.full((1,), math.nan)", "torch.ones(1, dtype=torch.bool)",
+    "None", "0.0", "[]", "([], [])", "{}", "(torch.zeros(1), torch.zeros(1))", "torch.full((1,), math.nan)",
 )  # fmt: skip
 FRAME = """
 import math as math

@@ -305,3 +305,12 @@ def test_the_containers_scripts_grade_at_landlock_and_no_submission_reads_or_for
 
 def test_the_feedback_policy_of_a_course_is_plain_data() -> None:
     assert msgspec.json.decode(msgspec.json.encode(FeedbackPolicy()), type=FeedbackPolicy) == FeedbackPolicy()
+
+
+def test_the_time_of_an_advisory_test_is_on_the_leaderboard_once_results_are_shown() -> None:
+    advisory = {"kind": "advisory", "points": 0, "earned": 0, "seconds": 0.25, "sentence": "Blocks of a long text"}
+    tests = [fake.passed("softmax", **advisory), fake.passed("heads"), fake.failed("heads", **advisory)]
+    record = fake.record("ada", tests=tests)
+    listed = [{"name": "Blocks of a long text", "value": 0.25, "order": "asc"}]
+    assert gradescope.results(record, FeedbackPolicy())["leaderboard"] == listed
+    assert gradescope.results(record, FeedbackPolicy(visible="after_due"))["leaderboard"] == []
