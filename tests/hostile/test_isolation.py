@@ -1,7 +1,7 @@
 """Both isolations: a fresh interpreter says what a fork says.
 
 A sample of the corpus in every full run. All of it, and the toy's demo class, by `python
-tests/hostile/test_isolation.py`, which takes some ten minutes: a fresh interpreter imports torch for each test.
+tests/hostile/test_isolation.py`, which takes a quarter of an hour or more: a fresh interpreter imports torch each time.
 """
 
 from __future__ import annotations
