@@ -1,6 +1,6 @@
 """The corpus's reading and forging attacks against a real suite, `attention`: what won nothing there wins nothing here.
 
-The sample runs in every full run, all of them by `python tests/hostile/test_attention.py`: about ten minutes a level.
+The sample runs in every full run; all, by `python tests/hostile/test_attention.py`, take a quarter of an hour a level.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def wrong(run: Run, chosen: Sequence[Entry], level: str) -> list[str]:
             )
         elif own.kind in ("forge", "whole") and record.score != EARNED.get(own.name, 0):
             found.append(f"{own.name}: {record.score} for {[t.test for t in record.tests if t.earned]}")
-        elif own.kind in ("reply", "answer") and not (lost <= {ASKED} and record.score == ATTENTION.points - asked):
+        # One that hangs uses up the submission's time, and so loses parts that come after this one too.
+        elif own.kind in ("reply", "answer") and not (ASKED in lost and record.score <= ATTENTION.points - asked):
             found.append(f"{own.name}: {record.score}, lost {lost}")
     return found
 
