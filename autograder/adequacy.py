@@ -7,7 +7,6 @@ a student would have noticed it too; running out of memory does, where that is w
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -75,8 +74,9 @@ def measure(
 ) -> Adequacy:
     """Run every planted bug and every valid solution, or those named in `only`.
 
-    With `matrix` a bug also meets all tests of its part under the first key, and every bug meets the public tests;
-    without it they meet these only until one of a part has passed them all, and those of other parts last.
+    With `matrix` a bug also meets all tests of its part and all public tests under the first key; without it those
+    public tests alone that are of its part, and only until a bug has passed them: half an hour of CI has room for more
+    bugs, not for every exercise's public tests beside each.
     """
     reference = assignment.solution.read_text(encoding="utf-8")
     bugs = {bug.name: bug for bug in bugs_of(assignment) if not only or bug.name in only}
@@ -108,25 +108,18 @@ def measure(
             named: tuple[str, ...] = (bug.killed_by,) if bug.killed_by in tests else ()
             if matrix and not number:
                 named = tuple(test for test, part in tests.items() if part == bug.part or test == bug.killed_by)
-            if not number and not matrix and not only and bug.part in public_tests:
-                public.append(task("own", bug.name, source, suite="public", only=tuple(public_tests[bug.part])))
-            if not number and (matrix or not only):
+            if not number and matrix:
                 public.append(task("public", bug.name, source, suite="public"))
+            elif not number and not only and bug.part in public_tests:
+                public.append(task("public", bug.name, source, suite="public", only=tuple(public_tests[bug.part])))
             if named:
                 tasks.append(task("bug", bug.name, source, only=named))
 
-    # Bugs of all parts in turn, so that those of a part are met one after another, and what each meets in two rounds:
-    # most that fail a public test fail one of their own part, which is a tenth of the work.
-    kinds = [one.name.split("\0")[:2] for one in public]
-    places = _places([(kind, results[name].part) for kind, name in kinds])
-    rounds = [(place, kind == "public") for place, (kind, _) in zip(places, kinds)]
-    tasks += [one for _, one in sorted(zip(rounds, public), key=lambda pair: pair[0])]
+    tasks += public
 
     def needless(task: executors.Task) -> bool:
         kind, name, _ = task.name.split("\0")
-        if kind not in ("own", "public") or matrix:
-            return False
-        return results[name].passes_public is False or _unseen(results, results[name].part)
+        return kind == "public" and not matrix and _unseen(results, results[name].part)
 
     done = 0
     patience = 4 * assignment.limits.submission_seconds + 120
@@ -140,10 +133,8 @@ def measure(
             faults.append(f"{name}: the judge failed: {event.grader_error.strip().splitlines()[-1]}")
         elif kind == "valid":
             _count_valid(kept[name], event.outcomes)
-        elif kind in ("own", "public") and event.outcomes:
-            passed = all(outcome.status == "passed" for outcome in event.outcomes)
-            if kind == "public" or not passed:
-                results[name].passes_public = passed
+        elif kind == "public" and event.outcomes:
+            results[name].passes_public = all(outcome.status == "passed" for outcome in event.outcomes)
         elif kind == "bug":
             _count_bug(results[name], event.outcomes)
 
@@ -169,16 +160,6 @@ def measure(
 def _unseen(results: dict[str, BugResult], part: str) -> bool:
     """Whether a bug of this part is known to pass all public tests."""
     return any(result.passes_public for result in results.values() if result.part == part)
-
-
-def _places(things: Sequence[object]) -> list[int]:
-    """For each entry, how many equal ones are before it."""
-    seen: Counter[object] = Counter()
-    places = []
-    for thing in things:
-        places.append(seen[thing])
-        seen[thing] += 1
-    return places
 
 
 def _count_valid(result: ValidResult, outcomes: Sequence[TestOutcome]) -> None:

@@ -360,10 +360,12 @@ class Encoder:
 
 def _possible(shape: list[int], itemsize: int) -> None:
     """Refuse a shape that is too large, also one that is empty only because one of its sides is."""
+    if any(side < 0 for side in shape):
+        raise WireError("a tensor has a negative side")
     size = itemsize
     for side in shape:
         size *= max(side, 1)
-    if len(shape) > MAX_DIMS or any(side < 0 for side in shape) or size > MAX_BODY_BYTES:
+    if len(shape) > MAX_DIMS or size > MAX_BODY_BYTES:
         raise WireError(f"a tensor of shape {tuple(shape[: MAX_DIMS + 1])} is too large to be sent")
 
 
@@ -534,8 +536,9 @@ def frame(message: Question | Reply, buffers: list[memoryview | bytes]) -> list[
 def lengths(prefix: bytes) -> tuple[int, int]:
     """Header and body lengths from the first bytes of a frame, refused where they are over the caps."""
     header, body = PREFIX.unpack(prefix)
-    if header > MAX_HEADER_BYTES or body > MAX_BODY_BYTES:
-        raise WireError(f"a frame announces {header + body:,} bytes, more than is allowed")
+    for name, size, most in (("header", header, MAX_HEADER_BYTES), ("body", body, MAX_BODY_BYTES)):
+        if size > most:
+            raise WireError(f"a frame announces a {name} of {size:,} bytes, more than is allowed")
     return header, body
 
 

@@ -188,7 +188,9 @@ class Session:
         if not isinstance(node, TargetNode):
             raise wire.WireError(f"a reply holds a {type(node).__name__}, which only a question may")
         names = node.path.split(".") if node.path else []
-        if not (-1 <= node.handle < MAX_HANDLES and all(name.isidentifier() or name.isdigit() for name in names)):
+        if not all(name.isidentifier() or name.isdigit() for name in names):
+            raise wire.WireError("a reply names an attribute that cannot be")
+        if not -1 <= node.handle < MAX_HANDLES:
             raise wire.WireError("a reply names an object that cannot be")
         if node.handle >= self.handles:
             self.handles = node.handle + 1

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hostile_corpus import CORPUS, KINDS, entries, submission
+from hostile_corpus import ANSWER, AROUND, CORPUS, KINDS, Entry, entries, submission
 from hostile_machine import refuse
 from hostile_run import grade, wrong
 
-from autograder import sandbox
+from autograder import sandbox, wire
+from autograder.course import Limits
+from autograder.judge.session import Ended, Session, StudentError, Unusable
 from autograder.sandbox import kernel
 
 ENTRIES = entries()
@@ -72,6 +77,54 @@ def test_every_kind_is_python_with_its_frame(kind: str) -> None:
             source = submission(own, paths)
             assert not any(f"@{name}@" in source for name in paths)
             compile(source, own.name, "exec", dont_inherit=True)
+
+
+def how_it_breaks_the_protocol(own: Entry) -> str:
+    """What the judge's side says of an entry's replies, read here without a process; "" where it takes them."""
+    text = own.text + (ANSWER if own.kind == "answer" else "") + AROUND["reply"]
+    space: dict[str, Any] = {"__name__": own.name}
+    exec(compile(text, own.name, "exec", dont_inherit=True), space)
+
+    class Replies:
+        """A worker that loads well and answers every question after that as the entry does."""
+
+        left = b""
+
+        def exchange(self, question: wire.Question, buffers: list[Any], seconds: float) -> tuple[wire.Reply, bytearray]:
+            if isinstance(question.operation, wire.Load):
+                return wire.Reply(question.nonce, wire.Answer(None), []), bytearray()
+            self.left += space["reply"](question.nonce)
+            header, body = wire.lengths(self._take(wire.PREFIX.size))
+            return wire.reply(self._take(header)), bytearray(self._take(body))
+
+        def _take(self, size: int) -> bytes:
+            taken, self.left = self.left[:size], self.left[size:]
+            if len(taken) < size:
+                raise Ended("timeout", "takes too long")
+            return taken
+
+        def close(self) -> None:
+            pass
+
+    session = Session(Replies(), own.name, b"", Limits())
+    question = wire.Call(wire.TargetNode(-1, "runs"))
+    for number in ("the first", "the second"):  # where one that answers twice is found
+        try:
+            with suppress(Unusable, StudentError):
+                session.ask(question, wire.Encoder(), None)
+        except Ended as end:
+            return f"{number} reply: {end.reason}" if end.status == "crashed" else ""
+    return ""
+
+
+def test_no_two_replies_break_the_protocol_alike() -> None:
+    seen: dict[str, str] = {}
+    for own in ENTRIES:
+        if own.kind in ("reply", "answer") and "crashed" in own.record_says("full")[1]:
+            reason = re.sub(r"[\d,]+ bytes", "so many bytes", how_it_breaks_the_protocol(own))
+            assert reason, own.name
+            assert seen.setdefault(reason, own.name) == own.name, f"{own.name} and {seen[reason]}: {reason}"
+    assert len(seen) >= 15
 
 
 def test_a_sample_comes_to_nothing(level: str, tmp_path: Path) -> None:

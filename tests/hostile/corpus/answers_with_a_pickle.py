@@ -1,7 +1,12 @@
-# answers with a pickle | 72 | wire: nothing is unpickled | not switched off: tests/test_wire.py plants each lie | 40 crashed
+# answers with bytes that are a pickle of a call | 72 | wire: bytes stay bytes, nothing is unpickled | not switched off: there is no code to switch on | 40 failed
+import os
 import pickle
 
 
-def reply(nonce):
-    header = pickle.dumps(print)
-    return len(header).to_bytes(4, "big") + bytes(8) + header
+class Call:
+    def __reduce__(self):
+        return os.getpid, ()
+
+
+def answer():
+    return ["bytes", pickle.dumps(Call())], [], b""
