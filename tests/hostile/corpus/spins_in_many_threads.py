@@ -10,3 +10,4 @@ def spin():
 threading.stack_size(65536)
 for _ in range(30):
     threading.Thread(target=spin).start()
+spin()
