@@ -18,12 +18,11 @@ import msgspec
 
 from autograder.ledger import Entry
 from autograder.policy import Standing
-from autograder.reports.escape import lines
+from autograder.reports.escape import lines, no_formula
 from autograder.roster import Roster
 
 EXCUSED = "EX"
 Rows = list[list[str]]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ExportError(Exception):
@@ -134,7 +133,7 @@ def _fill(
         matched[found] = standing.student
         rows[found][column] = excused if standing.excused else f"{standing.final:.2f}".rstrip("0").rstrip(".")
         if comments is not None:
-            rows[found][comments] = _safe(reason(standing))
+            rows[found][comments] = no_formula(lines(reason(standing)))
     return len(matched), unmatched, [rows[n][called].strip() for n in students if n not in matched]
 
 
@@ -190,11 +189,6 @@ def _number(text: str) -> float:
         return float(text.replace(",", "."))
     except ValueError:
         return float("inf")
-
-
-def _safe(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula. Cells of the instructor's own file stay as they are."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _csv(rows: Rows, delimiter: str) -> str:

@@ -63,10 +63,12 @@ def terminal(text: str) -> str:
 
 def csv_cell(text: str) -> str:
     """One quoted cell of a CSV file, on one line, which no spreadsheet takes for a formula."""
-    shown = visible(text)
-    if shown.lstrip().startswith(_FORMULA) and not _NUMBER.fullmatch(shown):
-        shown = f"'{shown}"
-    return '"' + shown.replace('"', '""') + '"'
+    return '"' + no_formula(visible(text)).replace('"', '""') + '"'
+
+
+def no_formula(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula, for a writer that quotes by itself."""
+    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
 
 
 def workflow(data: str) -> str:
