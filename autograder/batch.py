@@ -102,7 +102,8 @@ class Batch:
     ) -> Record:
         """Put the record of one of the submissions together and into the store."""
         submission, options = self.submissions[identity], self.options
-        parts = part_results(self.assignment, list(outcomes))
+        scored = [outcome for outcome in outcomes if outcome.kind != "advisory"]
+        parts = part_results(self.assignment, scored)
         record = Record(
             id=identity,
             course=self.course.id,
@@ -116,7 +117,8 @@ class Batch:
             score=sum(part.earned for part in parts),
             max_score=self.assignment.points,
             parts=parts,
-            tests=tuple(self._with_replay(outcome, identity) for outcome in outcomes),
+            tests=tuple(self._with_replay(outcome, identity) for outcome in scored),
+            advisory=tuple(outcome for outcome in outcomes if outcome.kind == "advisory"),
             suite=self.suite,
             suite_parts=self.parts,
             key=options.key.id,

@@ -41,3 +41,4 @@ class TestOutcome(msgspec.Struct):
     replay: str = ""  # for the instructor: runs this test again
     examples: int = 0
     seconds: float = 0.0
+    figure: float | None = None  # of an advisory test: how many times as long as the reference it took

@@ -85,6 +85,7 @@ class Record(msgspec.Struct, frozen=True):
     grader_error: str = ""  # the grader could not do its work: a person must look
     source: str = ""  # the submitted text, for the report
     format: int = FORMAT
+    advisory: tuple[TestOutcome, ...] = ()  # figures that no point depends on
 
     @property
     def needs_a_person(self) -> bool:

@@ -95,7 +95,7 @@ def _graded(
     settings = executors.LaneSettings(options.level, assignment.runtime, options.isolation, options.device)
     patience = 4 * assignment.limits.submission_seconds + 120
     (end,) = [event for event in executors.run([executors.Task(identity, job)], settings, 1, patience) if event.done]
-    kept = [test for test in old.tests if test.part not in ran]
+    kept = [test for test in (*old.tests, *old.advisory) if test.part not in ran]
     fresh = [test for test in end.outcomes if test.part in ran]
     order = {test.name: place for place, test in enumerate(tests)}
     outcomes = sorted([*kept, *fresh], key=lambda test: order.get(test.test, len(order)))

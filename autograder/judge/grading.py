@@ -73,13 +73,14 @@ def grade(plan: Plan) -> list[TestOutcome]:
     use(plan.assignment)
     grader = _Grader(plan)
     grader.run()
-    late = {own.test for own in grader.outcomes if own.status == "timeout" or own.test in grader.doubtful}
+    scored = [own for own in grader.outcomes if own.kind != "advisory"]
+    late = {own.test for own in scored if own.status == "timeout" or own.test in grader.doubtful}
     if late and (len(late) < MAX_TIMEOUTS or grader.unloadable is not None):
         # What may be the machine's doing counts only if it happens again, alone, with twice the time: it may have been
         # busy, or short of memory and killing what it found.
         again = _Grader(plan, only=frozenset(late) | grader.waiting, patience=2.0)
         again.failed_parts = {
-            own.part for own in grader.outcomes if own.status not in ("passed", "skipped") and own.test not in late
+            own.part for own in scored if own.status not in ("passed", "skipped") and own.test not in late
         }
         again.run()
         second = {outcome.test: outcome for outcome in again.outcomes}
@@ -168,7 +169,10 @@ class _Grader:
                 raise pytest.UsageError(f"{item.name} names no part of {self.plan.assignment.name}")
             if not self._only or item.name in self._only:
                 marked.append(item)
-        items[:] = sorted(marked, key=lambda item: order[item.function.autograder.part])  # type: ignore[attr-defined]
+        # Advisory tests come last: they must not use up what the others need.
+        marks: list[Mark] = [item.function.autograder for item in marked]  # type: ignore[attr-defined]
+        places = [(mark.kind == "advisory", order[mark.part]) for mark in marks]
+        items[:] = [item for _, item in sorted(zip(places, marked), key=lambda pair: pair[0])]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool:
@@ -185,7 +189,7 @@ class _Grader:
             _blame_the_judge(outcome, error)
         outcome.seconds = round(time.monotonic() - started, 3)
         self.outcomes.append(outcome)
-        if outcome.status != "passed":
+        if outcome.status != "passed" and outcome.kind != "advisory":
             self.failed_parts.add(outcome.part)
         if self.plan.tell is not None:
             self.plan.tell(outcome)
@@ -207,6 +211,9 @@ class _Grader:
             self.waiting |= {name}
             outcome.status, outcome.reason = "skipped", f"needs {' and '.join(missing)}, which failed"
             return outcome
+        if mark.kind == "advisory" and mark.part in self.failed_parts:
+            outcome.status, outcome.reason = "skipped", f"measured only where {mark.part} is right"
+            return outcome
         seed = test_seed(self.plan.seed, name)
         session, self._loaded = self._loaded, None
         try:
@@ -218,7 +225,7 @@ class _Grader:
         except (StudentError, Unusable) as error:  # it could be imported a moment ago
             outcome.status, outcome.reason, outcome.trace, outcome.message = self._not_imported(error)
             return outcome
-        trial = Trial(session, seed, MAX_SHRINKS if self.plan.shrink else 0)
+        trial = Trial(session, seed, MAX_SHRINKS if self.plan.shrink else 0, self._reference)
         set_trial(trial)
         try:
             self._run(test, session, trial.wrap, seed)
@@ -242,7 +249,7 @@ class _Grader:
         finally:
             self._look(session)
             session.close()
-        outcome.examples = trial.examples
+        outcome.examples, outcome.figure = trial.examples, trial.figure
         if trial.failure is not None:
             self._judge_failure(outcome, trial.failure, test)
             if outcome.status == "failed" and self.plan.diagnose is not None:
@@ -347,9 +354,8 @@ class _Grader:
             return True
         session: Session | None = None
         try:
-            connection = self.plan.connect(self._limits)
-            session = Session(connection, assignment.name, assignment.solution.read_bytes(), self._limits)
-            trial = Trial(session, test_seed(self.plan.seed, test.__name__))
+            session = self._reference()
+            trial = Trial(session, test_seed(self.plan.seed, test.__name__), reference=self._reference)
             set_trial(trial)
             self._run(test, session, trial.wrap, trial.seed)
         except (Exception, Ended, EnoughShrinking):
@@ -358,6 +364,16 @@ class _Grader:
             if session is not None:
                 session.close()
         return True
+
+    def _reference(self) -> Session:
+        """A conversation with the reference, in a worker of its own."""
+        assignment = self.plan.assignment
+        connection = self.plan.connect(self._limits)
+        try:
+            return Session(connection, assignment.name, assignment.solution.read_bytes(), self._limits)
+        except BaseException:
+            connection.close()
+            raise
 
     def _describe(self, outcome: TestOutcome, exchanges: list[Any]) -> None:
         if not exchanges:

@@ -35,14 +35,19 @@ class Failure(msgspec.Struct):
 class Trial:
     """Watches the examples of one test. `seed` fixes its draws."""
 
-    def __init__(self, session: Session, seed: int, max_shrinks: int = MAX_SHRINKS) -> None:
+    def __init__(
+        self, session: Session, seed: int, max_shrinks: int = MAX_SHRINKS,
+        reference: Callable[[], Session] | None = None,
+    ) -> None:  # fmt: skip
         self.session, self.seed, self._max_shrinks = session, seed, max_shrinks
+        self.reference = reference  # opens a conversation with the reference, in a worker like this one
         self.failure: Failure | None = None
         self.passed: list[list[Exchange]] = []
         self.failed: list[list[Exchange]] = []
         self.fresh: list[list[Exchange]] = []
         self.examples = 0
         self.enough = False  # shrinking was ended here, and what Hypothesis says of that is no news
+        self.figure: float | None = None  # what an advisory test measured
         self._tries = 0
 
     def wrap(self, test: Callable[..., Any]) -> Callable[..., Any]:

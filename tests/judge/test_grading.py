@@ -76,6 +76,74 @@ def shown(outcome: TestOutcome) -> str:
     )
 
 
+# --- advisory tests: a figure, and no point
+
+SPEED = "test_speed_of_runs"
+RACE = """
+
+@part("runs", kind="advisory")
+def test_speed_of_runs(toy):
+    \"\"\"Runs of 1,000 characters, in times of the reference.\"\"\"
+    from autograder.judge import race
+
+    checks.equal(*race(lambda solution: lambda: solution.runs("ab" * 500), toy))
+"""
+IN_RUNS = "    found: list[tuple[str, int]] = []\n"
+
+
+@pytest.fixture
+def racing(tmp_path: Path) -> Path:
+    """The course with an advisory test, in the middle of whose parts it stands."""
+    course = copied(tmp_path)
+    suite = course / "suites" / "toy" / "test_toy.py"
+    suite.write_text(suite.read_text(encoding="utf-8") + RACE, encoding="utf-8")
+    return course
+
+
+def in_a_long_text(statement: str) -> str:
+    return edited((IN_RUNS, f"{IN_RUNS}    if len(text) == 1000:\n        {statement}\n"))
+
+
+def test_an_advisory_test_comes_last_and_says_how_fast_a_submission_is(racing: Path) -> None:
+    outcomes = graded(in_a_long_text("import time; time.sleep(0.2)"), course=racing)
+    assert list(outcomes) == [*TESTS, SPEED]
+    speed = outcomes[SPEED]
+    assert (speed.status, speed.kind, speed.points, speed.earned) == ("passed", "advisory", 0, 0)
+    assert speed.figure is not None
+    assert speed.figure > 2
+    assert earned(outcomes) == 100
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "score"),
+    [
+        (in_a_long_text("return []"), "failed", 100),
+        (in_a_long_text("raise MemoryError"), "out_of_memory", 100),
+        (edited(("return found", "return found[:-1]")), "skipped", 40),
+    ],
+    ids=["fast and wrong", "ends", "wrong everywhere"],
+)
+def test_what_an_advisory_test_says_costs_nothing(racing: Path, source: str, status: str, score: int) -> None:
+    outcomes = graded(source, course=racing)
+    assert (outcomes[SPEED].status, outcomes[SPEED].figure is None) == (status, status != "failed")
+    assert earned(outcomes) == score
+    assert outcomes[LENGTH].status == ("passed" if score == 100 else "skipped")
+
+
+def test_an_advisory_test_that_runs_out_of_time_is_not_asked_again(racing: Path) -> None:
+    asked: list[float] = []
+
+    class Slow(LocalConnection):
+        def exchange(self, question: wire.Question, buffers: list[Any], seconds: float) -> tuple[wire.Reply, bytearray]:
+            if isinstance(question.operation, wire.Call) and question.operation.args == ["ab" * 500]:
+                asked.append(seconds)
+                raise Ended("timeout", "it is late")
+            return super().exchange(question, buffers, seconds)
+
+    outcomes = graded(SOLUTION, course=racing, connect=lambda limits: Slow())
+    assert (outcomes[SPEED].status, earned(outcomes), len(asked)) == ("timeout", 100, 1)
+
+
 # --- what a test is worth
 
 

@@ -307,10 +307,10 @@ def test_the_feedback_policy_of_a_course_is_plain_data() -> None:
     assert msgspec.json.decode(msgspec.json.encode(FeedbackPolicy()), type=FeedbackPolicy) == FeedbackPolicy()
 
 
-def test_the_time_of_an_advisory_test_is_on_the_leaderboard_once_results_are_shown() -> None:
-    advisory = {"kind": "advisory", "points": 0, "earned": 0, "seconds": 0.25, "sentence": "Blocks of a long text"}
-    tests = [fake.passed("softmax", **advisory), fake.passed("heads"), fake.failed("heads", **advisory)]
-    record = fake.record("ada", tests=tests)
+def test_the_figure_of_an_advisory_test_is_on_the_leaderboard_once_results_are_shown() -> None:
+    advisory = {"kind": "advisory", "points": 0, "earned": 0, "figure": 0.25, "sentence": "Blocks of a long text"}
+    fast, wrong = fake.passed("softmax", **advisory), fake.failed("heads", **advisory)
+    record = fake.record("ada", advisory=(fast, wrong, fake.passed("heads", **advisory | {"figure": None})))
     listed = [{"name": "Blocks of a long text", "value": 0.25, "order": "asc"}]
     assert gradescope.results(record, FeedbackPolicy())["leaderboard"] == listed
     assert gradescope.results(record, FeedbackPolicy(visible="after_due"))["leaderboard"] == []

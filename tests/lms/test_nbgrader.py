@@ -338,7 +338,7 @@ def test_the_formgrader_shows_a_submission_and_takes_a_score_by_hand(made: Path,
     from playwright.sync_api import sync_playwright
 
     with gradebook(made) as book:
-        identity = book.find_submission_notebook("toy", "toy", "ada").id
+        identity, wrong = (book.find_submission_notebook("toy", "toy", name).id for name in ("ada", "eve"))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(extra_http_headers={"Authorization": "token secret"})
@@ -355,6 +355,9 @@ def test_the_formgrader_shows_a_submission_and_takes_a_score_by_hand(made: Path,
         box.first.fill("5")
         box.first.dispatch_event("change")
         page.wait_for_timeout(1500)
+        page.goto(f"{server}/formgrader/submissions/{wrong}/")
+        for text in ("fails (20 points): moving_average(x, window)", "input: moving_average(", "returned: tensor("):
+            page.get_by_text(text).first.wait_for()
         browser.close()
     with gradebook(made) as book:
         assert book.find_grade("question-why_runs", "toy", "toy", "ada").manual_score == 5

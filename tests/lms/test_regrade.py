@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import msgspec
 import pytest
 from toyclass import COURSE, SOLUTION, STUB, copied, edited, toy
 
-from autograder import batch, policy, records, regrade, roster
+from autograder import batch, executors, policy, records, regrade, roster
 from autograder.course import open_course
 from autograder.records import Key, Record, Store
 
@@ -127,6 +128,28 @@ def test_a_failure_of_the_grader_replaces_no_grade(tmp_path: Path, graded: list[
     failed = msgspec.structs.replace(change.new, grader_error="the judge ended")
     assert regrade.accept(out, [msgspec.structs.replace(change, new=failed)]) == 0
     assert found(out / "pending") == {failed.id}  # for a person to look at; the next regrade tries again
+
+
+def test_figures_are_no_scores_and_stay_where_their_part_did_not_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advisory = {"kind": "advisory", "points": 0, "earned": 0, "figure": 1.5}
+    old = of(NEW | {"tape": "0"}, advisory=tuple(fake.passed(name, test=name, **advisory) for name in ("runs", "tape")))
+    Store(tmp_path).write(old)
+
+    def executed(tasks: list[executors.Task], *more: Any) -> Iterator[executors.Event]:
+        found = (
+            fake.passed("tape", earned=30, points=30),
+            fake.passed("tape", test="tape", **advisory | {"figure": 2.0}),
+        )
+        yield executors.Event(tasks[0], done=True, outcomes=found)
+
+    monkeypatch.setattr(executors, "run", executed)
+    (change,) = again(tmp_path)
+    assert change.ran == ("tape",)
+    assert change.new.score == 30
+    assert {test.test: test.figure for test in change.new.advisory} == {"runs": 1.5, "tape": 2.0}
+    assert [test for test in change.new.tests if test.kind == "advisory"] == []
 
 
 @pytest.mark.full

@@ -150,6 +150,20 @@ def test_a_reason_is_on_the_page_of_its_student(tmp_path: Path) -> None:
         assert (record.problem or record.grader_error) in pages(tmp_path)[html.student_page(record)].text
 
 
+def test_a_figure_stands_on_the_page_where_the_answer_was_right(tmp_path: Path) -> None:
+    advisory = {"kind": "advisory", "points": 0, "earned": 0}
+    raced = (
+        fake.passed("heads", sentence="Heads, in times of the reference.", figure=0.256, **advisory),
+        fake.failed("heads", sentence="Heads that are wrong.", figure=0.1, **advisory),
+        fake.passed("heads", sentence="Heads that nobody measured.", **advisory),
+    )
+    record = fake.record("ada", advisory=raced)
+    html.write_site([record], tmp_path)
+    text = pages(tmp_path)[html.student_page(record)].text
+    assert "Heads, in times of the reference. 0.26" in text
+    assert "Heads that" not in text
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [({"key": "demo"}, "Demo key."), ({"level": "none"}, "Not contained: level none."), ({"level": "landlock"}, "")],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule
 
-from autograder.judge import checks, part, state_machine
+from autograder.judge import checks, part, race, state_machine
 from autograder.suites.bpe import naive
 from autograder.suites.bpe.strategies import (
     BYTES,
@@ -134,3 +136,17 @@ class Tokenizers(RuleBasedStateMachine):
 def test_what_was_encoded_before_changes_nothing(bpe):
     """A tokenizer gives the same ids for a text whatever it, or another tokenizer, has encoded before."""
     state_machine(lambda: Tokenizers(bpe), max_examples=30, steps=10)
+
+
+@part("encode", kind="advisory")
+def test_speed_of_encoding(bpe):
+    """Encoding 5,000 different words, in times of the reference."""
+    letters = random.Random(0)
+    words = ["".join(letters.choices("etaoinshr", k=letters.randint(2, 9))) for _ in range(5_000)]
+    vocab, merges = naive.train(" ".join(words[:300]), 356)
+
+    def ready(solution):
+        tokenizer = solution.Tokenizer(vocab, merges)
+        return lambda: tokenizer.encode(" ".join(words))
+
+    checks.equal(*race(ready, bpe))

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from autograder.judge import Given, TorchSeed, checks, draws, part
-from autograder.suites.gpt.strategies import continuations, greedy, model_of, models_and_ids, table
+from autograder.judge import Given, TorchSeed, checks, draws, part, race
+from autograder.suites.gpt.strategies import config, continuations, greedy, model_of, models_and_ids, table
 
 
 def texts(weights: Any, config: Any, ids: Tensor, n: int) -> Tensor:
@@ -155,3 +155,15 @@ def test_the_mode_of_the_model_is_restored(gpt, case, mode):
     model.train(mode)
     checks.equal(gpt.generate(model, ids, 4, temperature=0.0), texts(weights, config, ids, 4))
     checks.equal(model.training, mode)
+
+
+@part("generate", kind="advisory")
+def test_speed_of_generating_with_a_cache(gpt):
+    """Writing 60 tokens with a cache, in times of the reference."""
+    ids = torch.arange(8)[None] % 5
+
+    def ready(solution):
+        model, _ = model_of(solution, config(vocab_size=64, context_length=128, d_model=64, n_heads=4, n_layers=4), 1)
+        return lambda: solution.generate(model, ids, 60, temperature=0.0)
+
+    checks.equal(*race(ready, gpt))
