@@ -137,9 +137,11 @@ class Lane:
             "MKL_NUM_THREADS": "1",
         }  # fmt: skip
         self._folder, self._lock = hold()
+        # -P and another folder: this command may have been typed in a folder of what was handed in, and `-m` would look
+        # there first for every module that it imports.
         self._judge = subprocess.Popen(
-            [sys.executable, "-m", "autograder.judge.server", str(theirs.fileno()), str(self._folder)],
-            pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
+            [sys.executable, "-P", "-m", "autograder.judge.server", str(theirs.fileno()), str(self._folder)],
+            pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/",
         )  # fmt: skip
         theirs.close()
         self._channel = ours

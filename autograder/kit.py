@@ -19,8 +19,8 @@ FILES = (
     "likeness.py",
     "cli/__init__.py", "cli/check.py", "cli/choices.py", "cli/doctor.py",
     "judge/__init__.py", "judge/checks.py", "judge/connect.py", "judge/draws.py", "judge/grading.py",
-    "judge/misconceptions.py", "judge/proxies.py", "judge/race.py", "judge/session.py", "judge/show.py", "judge/suite.py",
-    "judge/trial.py",
+    "judge/misconceptions.py", "judge/proxies.py", "judge/race.py", "judge/session.py", "judge/show.py",
+    "judge/suite.py", "judge/trial.py",
     "reports/__init__.py", "reports/escape.py", "reports/failure.py", "reports/source.py", "reports/tensors.py",
 )  # fmt: skip
 FOLDERS = ("given", "sandbox")

@@ -278,7 +278,7 @@ set -euo pipefail
 root="${AUTOGRADER_ROOT:-/autograder}"
 cd "$root"
 export PYTHONPATH="$root/source/package" PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1
-exec "$root/source/venv/bin/python" -m autograder.lms.gradescope "$root"
+exec "$root/source/venv/bin/python" -P -m autograder.lms.gradescope "$root"
 """
 
 

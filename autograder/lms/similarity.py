@@ -11,6 +11,7 @@ import contextlib
 import io
 import itertools
 import multiprocessing
+import os
 from typing import Any
 
 import msgspec
@@ -58,6 +59,7 @@ def compare(submissions: list[Submission], starter: str) -> Comparison:
         from copydetect import CodeFingerprint, compare_files
     except ImportError:
         raise SimilarityError("copydetect is not installed: pip install 'llm-assignments[similarity]'") from None
+    os.environ["PYTHONSAFEPATH"] = "1"  # its processes must not look for modules in a folder of what was handed in
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload([__name__, "copydetect"])
 
