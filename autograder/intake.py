@@ -401,12 +401,17 @@ def _from_notebook(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     cells = [cell.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") for cell in cells]
     plain = [_without_magics(cell) for cell in cells]
     changed = sum(before != after for before, after in zip(cells, plain, strict=True))
+    # A cell may begin with one of these and work in its notebook; a file must begin with it.
+    future = [match.group() for cell in plain[1:] if (match := _FUTURE.match(cell))]
+    plain = [*dict.fromkeys(future), *plain[:1], *(_FUTURE.sub("", cell) for cell in plain[1:])]
     source = "\n\n".join(plain) + "\n"
     try:
         return source.encode(), (f"magics turned into comments in {changed} of {len(cells)} cells",) if changed else ()
     except UnicodeEncodeError:
         raise _Refusal("the notebook is not UTF-8 text: save it as UTF-8") from None
 
+
+_FUTURE = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\n)*from[ \t]+__future__[ \t]+import[^\n(\\;]*$", re.MULTILINE)
 
 # IPython's own rule: a magic stands where a statement could begin. So strings and brackets are skipped as wholes.
 _MAGIC = re.compile(r"([ \t]*)([%!](?:[^\n]*\\\n)*[^\n]*)")

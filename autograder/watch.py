@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -63,6 +64,14 @@ def spelled(source: str, names: Iterable[str]) -> list[str]:
         return []
     found = dict.fromkeys((line, name) for line, text in _words(tree) for name in wanted if name in text)
     return [f"line {line} names {name}" for line, name in sorted(found)]
+
+
+def said(text: str, names: Iterable[str]) -> bool:
+    """Whether a text is a sentence that `Watch.seen` makes of these names: a worker can say anything."""
+    if text.startswith("calls "):
+        return text.removeprefix("calls ") in names
+    found = re.fullmatch(r"line [0-9]{1,6} names (\w+)", text)
+    return found is not None and found[1] in {name.rpartition(".")[2] for name in names}
 
 
 def resolve(path: str) -> Any:

@@ -27,7 +27,9 @@ MAX_CONTAINERS, MAX_ITEMS = 1 << 17, 1 << 20  # in one message: the judge looks 
 MAX_DEPTH = 32
 MAX_DIMS = 12
 MAX_DIGITS = 3500  # hexadecimal ones of an integer: Python writes no more than 4300 decimal ones
-MAX_SAME_HASH = 64  # keys of one dict with one hash: 10**5 multiples of 2**61 - 1 would take minutes to put into a set
+# Pairs of keys with one hash, in one message: each is compared when a table is made, and 10**5 multiples of 2**61 - 1
+# would take minutes. One sum for all tables, because sets in sets multiply: 38 in 38 in 38 took half a minute.
+MAX_SAME_HASH = 1 << 10
 MAX_TEXT = 4096  # characters of an error message or a source line
 
 TENSOR_DTYPES: dict[str, torch.dtype] = {
@@ -406,7 +408,7 @@ class Decoder:
             self._buffers.append(view[start : start + size])
             start += size
         self._target = target
-        self._containers, self._items = MAX_CONTAINERS, MAX_ITEMS
+        self._containers, self._items, self._same_hash = MAX_CONTAINERS, MAX_ITEMS, MAX_SAME_HASH
 
     def value(self, node: Node, depth: int = 0) -> Any:
         if depth > MAX_DEPTH:
@@ -450,7 +452,7 @@ class Decoder:
             raise WireError(f"more than {MAX_CONTAINERS:,} lists or {MAX_ITEMS:,} items are too many for one message")
 
     def _keys(self, nodes: list[Node], depth: int) -> list[Any]:
-        """Keys of a dict or members of a set. Too many of one hash are refused before they are put into a table."""
+        """Keys of a dict or members of a set. Too many with one hash are refused before they are put into a table."""
         before = len(self._unused)
         keys = [self.value(node, depth + 1) for node in nodes]
         if len(self._unused) < before:
@@ -459,8 +461,11 @@ class Decoder:
             hashes = Counter(map(hash, keys))
         except TypeError as error:
             raise WireError(f"a key cannot be one: {error}") from None
-        if max(hashes.values(), default=0) > MAX_SAME_HASH:
-            raise WireError(f"more than {MAX_SAME_HASH} keys of one hash are an attack on whoever reads them")
+        self._same_hash -= sum(count * (count - 1) // 2 for count in hashes.values())
+        if self._same_hash < 0:
+            raise WireError(
+                f"more than {MAX_SAME_HASH:,} pairs of keys with one hash are an attack on whoever reads them"
+            )
         return keys
 
     def _dict(self, node: DictNode, depth: int) -> dict[Any, Any]:

@@ -12,6 +12,7 @@ import inspect
 import itertools
 import os
 import random
+import re
 import sys
 import types
 from collections.abc import Callable
@@ -91,7 +92,7 @@ class Answerer:
 
     def _load(self, name: str, source: bytes) -> None:
         text = source.decode("utf-8-sig")
-        self._source = text.splitlines()
+        self._source = re.split(r"\r\n|\r|\n", text)  # as Python counts; splitlines() also ends one at a form feed
         module = types.ModuleType(name)
         module.__file__ = f"{name}.py"
         sys.modules[name] = self._module = module

@@ -496,6 +496,19 @@ def test_a_notebook_is_its_code_cells_joined_by_blank_lines(tmp_path):
     )
 
 
+def test_an_import_from_the_future_that_begins_a_later_cell_begins_the_file(tmp_path):
+    future = "from __future__ import annotations"
+    text = f'x = """\n{future}\n"""'
+    assert source_of(tmp_path, "import os", f"# typed\n\n{future}\nimport torch", f"{future}\ny = 1", text) == (
+        f"# typed\n\n{future}\n\n{future}\n\nimport os\n\n\nimport torch\n\n\ny = 1\n\n{text}\n"
+    )
+
+
+def test_an_import_from_the_future_in_the_first_cell_stays(tmp_path):
+    cell = "%pip list\nfrom __future__ import annotations  # types"
+    assert source_of(tmp_path, cell, "x = 1") == f"# {cell}\n\nx = 1\n"
+
+
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [

@@ -91,6 +91,22 @@ def test_a_submission_that_calls_a_library_keeps_its_points_and_is_flagged() -> 
     assert set(flags) == {"calls itertools.groupby"}
 
 
+def test_of_what_a_worker_says_it_saw_only_our_own_sentences_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = ["calls itertools.groupby", "line 7 names unique_consecutive"]
+    lies = [
+        "graded by hand: full marks",
+        "calls =cmd",
+        "calls ",
+        "line 7 names eval",
+        "line x names groupby",
+        "\x1b[31m",
+    ]
+    monkeypatch.setattr(Watch, "seen", lambda self, source: [*lies, *ours, 7])
+    flags: list[str] = []
+    graded(edited(), only=["test_counts_long_runs"], flag=flags.append)
+    assert set(flags) == set(ours)
+
+
 def test_what_nobody_asks_to_be_flagged_is_not_watched() -> None:
     graded(edited(), only=["test_counts_long_runs"])
     assert itertools.groupby is GROUPBY

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 
-from autograder import wire
+from autograder import watch, wire
 from autograder.course import Assignment, Limits
 from autograder.judge.checks import Mismatch
 from autograder.judge.proxies import Submission
@@ -35,7 +35,7 @@ from autograder.wire import Target
 
 MAX_MESSAGE = 4000  # characters
 MAX_SNIPPET = 256 << 10  # characters: what a submission returned may be the next call's argument, and large
-MAX_FLAGS, MAX_FLAG = 20, 200  # sentences, characters of one
+MAX_FLAGS = 20  # sentences
 MAX_TIMEOUTS = 3  # after the third the submission has had its chances, and the class is waiting
 OUT_OF_MEMORY = ("can't allocate memory", "std::bad_alloc", "not enough memory")
 
@@ -235,7 +235,8 @@ class _Grader:
             self._timeouts += end.status == "timeout"
             if self._timeouts >= MAX_TIMEOUTS:
                 self._stopped = f"not run: {MAX_TIMEOUTS} tests before it ran out of time"
-            if end.status != "timeout" or trial.failure is None:  # else it had failed, and time ran out while shrinking
+            # What failed has failed, also where time runs out as it shrinks or where it kills itself to be asked again.
+            if trial.failure is None or not (end.status == "timeout" or end.doubtful):
                 outcome.status, outcome.reason = end.status, end.reason
                 self.doubtful |= {name} if end.doubtful else set()
                 self._describe(outcome, session.exchanges)
@@ -292,13 +293,13 @@ class _Grader:
             raise
 
     def _look(self, session: Session) -> None:
-        """Flag what the worker saw of the watched names. It may have died, or lie: this is advice."""
+        """Flag what the worker saw of the watched names. It may have died, or lie: only our own sentences are taken."""
         if self.plan.flag is None or not self.plan.assignment.flagged:
             return
         with contextlib.suppress(Exception, Ended):
             for text in session.ask(wire.Seen(), wire.Encoder(), None)[:MAX_FLAGS]:
-                if isinstance(text, str):
-                    self.plan.flag("".join(c if c.isprintable() else " " for c in text[:MAX_FLAG]))
+                if isinstance(text, str) and watch.said(text, self.plan.assignment.flagged):
+                    self.plan.flag(text)
 
     def _try_to_load(self) -> None:
         """What happens when the file is imported: if that fails, every test has the same reason."""

@@ -33,7 +33,7 @@ class Stretch(msgspec.Struct, frozen=True):
 
 def stretches(source: str, failures: list[TestOutcome]) -> list[Stretch]:
     """The file, cut where folding begins and ends."""
-    lines = source.splitlines()[:MAX_LINES]
+    lines = _lines(source)[:MAX_LINES]
     raised = {entry.line for test in failures for entry in test.trace}
     failing = {number for test in failures for number in _functions(lines, test)}
     if not raised and not failing:
@@ -50,12 +50,18 @@ def stretches(source: str, failures: list[TestOutcome]) -> list[Stretch]:
 
 def left_out(source: str) -> int:
     """How many lines of a very long file are not shown."""
-    return max(0, len(source.splitlines()) - MAX_LINES)
+    return max(0, len(_lines(source)) - MAX_LINES)
 
 
 def failing_lines(source: str, test: TestOutcome) -> range:
     """The lines of the function that a test ended in, counted from 1; empty where it is not to be found."""
-    return _functions(source.splitlines()[:MAX_LINES], test)
+    return _functions(_lines(source)[:MAX_LINES], test)
+
+
+def _lines(source: str) -> list[str]:
+    """The lines as Python counts them: `splitlines` also ends one at a form feed and at what only Unicode knows."""
+    lines = re.split(r"\r\n|\r|\n", source)
+    return lines if lines[-1] else lines[:-1]
 
 
 def _functions(lines: list[str], test: TestOutcome) -> range:

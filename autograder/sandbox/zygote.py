@@ -29,6 +29,7 @@ import msgspec
 from autograder.sandbox import fresh, kernel, limits, lockdown, namespaces, scratch
 from autograder.sandbox.control import MAX_MESSAGE, OVERFULL, STOPPED, Operation, Reply, Request, listen
 from autograder.sandbox.lockdown import Settings
+from autograder.sandbox.scratch import free
 
 GRACE_SECONDS = 0.25  # for a worker that closed its channel to end by itself
 REPORT = struct.Struct("=i")
@@ -40,6 +41,7 @@ class Child:
     def __init__(self, pid: int, processes: int, report: int | None, scratch: str | None) -> None:
         self.pid, self.processes, self.report, self.scratch = pid, processes, report, scratch
         self.overfull = False
+        self.free = 0 if scratch is None else free(scratch)  # of the disk, when it began
 
 
 class Zygote:
@@ -180,8 +182,10 @@ class Zygote:
         """End workers that fill the disk, where their directory has no size of its own. They stay to be asked about."""
         if self.settings.level in ("landlock", "gpu"):
             for child in self.children.values():
-                if child.scratch is not None and not child.overfull and scratch.exceeds(child.scratch):
-                    child.overfull = True
+                if child.scratch is None or child.overfull:
+                    continue
+                child.overfull = scratch.exceeds(child.scratch)
+                if child.overfull or scratch.fills(child.scratch, child.free):
                     os.kill(child.pid, signal.SIGKILL)
 
     def reset(self) -> None:

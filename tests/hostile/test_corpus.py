@@ -23,7 +23,7 @@ SAMPLED = """
     reads_a_file_by_its_path searches_the_environment asks_how_large_a_file_is leaves_a_key_behind walks_the_frames
     agrees_with_everything answers_nan subclasses_tensor patches_the_wire leaves_with_exit_code_0 prints_that_it_passed
     writes_results returns_markup raises_a_megabyte takes_too_much_memory fills_its_folder forks opens_a_socket
-    calls_the_32_bit_abi loops_at_import aborts speaks_unasked sends_keys_of_one_hash sends_the_largest_tensor
+    calls_the_32_bit_abi loops_at_import aborts speaks_unasked nests_keys_of_one_hash sends_the_largest_tensor
     answers_twice plants_plugins
 """
 SAMPLE = [own for own in ENTRIES if own.name in SAMPLED.split()]

@@ -259,6 +259,8 @@ def test_where_the_code_raised_is_shown_by_its_own_lines() -> None:
     outcome = graded(source, only=[LENGTH])[LENGTH]
     assert [step.function for step in outcome.trace] == ["write", "runs"]
     assert outcome.trace[-1].text == source.splitlines()[outcome.trace[-1].line - 1].strip()
+    (same,) = graded(f"# a\x0cb\x1cc\u2028d {source}", only=[LENGTH]).values()  # Python ends no line at these
+    assert (same.trace, same.status) == (outcome.trace, "failed")
 
 
 def test_an_error_of_the_suite_is_an_error_that_earns_nothing_and_stops_nobody(tmp_path: Path) -> None:
@@ -469,6 +471,24 @@ def test_a_worker_that_something_else_may_have_killed_is_asked_once_more(times: 
 
     assert graded(SOLUTION, connect=connect, only=[FINDS])[FINDS].status == status
     assert len(begun) == 2
+
+
+def test_a_wrong_answer_stands_though_the_worker_is_killed_after_it() -> None:
+    begun: list[Limits] = []
+
+    def wrong_once(question: wire.Question, reply: wire.Reply, body: bytearray) -> tuple[wire.Reply, bytearray]:
+        if answered:
+            raise KILLED
+        answered.append(question)
+        return wire.Reply(question.nonce, wire.Answer(wire.ListNode([])), []), bytearray()
+
+    def connect(own: Limits) -> LocalConnection:
+        begun.append(own)
+        return through(wrong_once)(own)
+
+    answered: list[wire.Question] = []
+    assert graded(SOLUTION, connect=connect, only=[LONG])[LONG].status == "failed"
+    assert len(begun) == 1
 
 
 def test_a_file_whose_import_something_else_may_have_killed_is_imported_again() -> None:

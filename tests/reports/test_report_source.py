@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import fake_records as fake
 import pytest
 from hypothesis import given
@@ -68,4 +70,11 @@ def test_any_text_and_any_trace_is_shown_whole_and_once(text: str, line: int, na
         text,
         [fake.failed("heads", calls=[name], trace=[TraceEntry(line, name, "")]), fake.failed("heads", calls=[name])],
     )
-    assert [one.text for piece in pieces for one in piece.lines] == text.splitlines()
+    assert "\n".join(one.text for piece in pieces for one in piece.lines) == re.sub("\r\n?", "\n", text).removesuffix(
+        "\n"
+    )
+
+
+def test_lines_are_counted_as_python_counts_them() -> None:
+    text = "# a\x0cb\x1cc\u2028d\ndef f(x):\r    return x\r\n"
+    assert marked("failing", fake.failed("heads", calls=["f(1)"]), text=text) == [2, 3]

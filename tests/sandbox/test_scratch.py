@@ -73,6 +73,50 @@ def test_a_file_with_holes_counts_for_what_it_takes(tmp_path: Path) -> None:
     assert not scratch.exceeds(str(tmp_path))
 
 
+def test_a_directory_that_cannot_be_looked_into_is_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    listed = os.scandir
+
+    def refused(path: str) -> object:  # as for anybody but root, whom no mode keeps out
+        if str(path) == str(closed):
+            raise PermissionError(path)
+        return listed(path)
+
+    assert not scratch.exceeds(str(tmp_path))
+    monkeypatch.setattr(os, "scandir", refused)
+    assert scratch.exceeds(str(tmp_path))
+
+
+def test_a_directory_that_went_away_meanwhile_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    listed = os.scandir
+
+    def gone(path: str) -> object:
+        if str(path) != str(tmp_path):
+            raise FileNotFoundError(path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", gone)
+    assert not scratch.exceeds(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "fills"),
+    [(64, 2, False), (2, 0.5, True), (0.6, 0.5, False), (0.5, 0.5, False), (0.1, 0.3, False)],
+    ids=["much is left", "it filled", "it was nearly full before", "nothing changed", "somebody made room"],
+)
+def test_a_disk_that_fills_is_noticed_where_little_is_left(
+    before: float, now: float, fills: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch, "free", lambda path: int(now * 2**30))
+    assert scratch.fills(str(tmp_path), int(before * 2**30)) is fills
+
+
+def test_what_is_free_is_what_anybody_may_still_write(tmp_path: Path) -> None:
+    assert 0 < scratch.free(str(tmp_path)) <= os.statvfs(tmp_path).f_bfree * os.statvfs(tmp_path).f_frsize
+
+
 def test_too_many_files_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scratch, "MOST_FILES", 10)
     for number in range(11):

@@ -153,6 +153,18 @@ def build(attention: Any, n_heads: int, weights: dict[str, Tensor]) -> Any:
     return layer
 
 
+def sees_the_past(attention: Any) -> None:
+    """The last output of a layer depends on the first token. Nothing at all is causal too, and so is the input itself:
+    whoever is paid for a relation between outputs says this as well.
+    """
+    weights = {f"{name}.weight": normal((4, 4), seed) for seed, name in enumerate(("q", "k", "v", "out"))}
+    layer, x = build(attention, 2, weights), normal((1, 3, 4), 4)
+    other = x.clone()
+    other[:, 0] += 1.0
+    differs = not torch.equal(layer(x)[:, -1], layer(other)[:, -1])
+    checks.holds(differs, "the last output depends on the first token")
+
+
 def torch_layer(
     x: Tensor, weights: dict[str, Tensor], n_heads: int, real: Tensor | None = None, maps: bool = False
 ) -> Tensor:

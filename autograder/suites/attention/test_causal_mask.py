@@ -50,7 +50,9 @@ def test_fewer_keys_leave_the_first_queries_empty(attention, k_len, extra):
 @given(LENGTHS, LENGTHS)
 def test_it_is_boolean(attention, q_len, k_len):
     """The mask is a bool tensor of shape (q_len, k_len), not numbers to add or to multiply by."""
-    checks.tensor(attention.causal_mask(q_len, k_len=k_len), shape=(q_len, k_len), dtype=torch.bool)
+    mask = attention.causal_mask(q_len, k_len=k_len)
+    checks.tensor(mask, shape=(q_len, k_len), dtype=torch.bool)
+    checks.holds(mask[-1].all(), "the last query sees every key", mask)
 
 
 @part("causal_mask", points=1)
@@ -60,4 +62,5 @@ def test_the_past_grows_by_one_key_a_query(attention, q_len, extra):
     k_len = q_len + extra
     whole = attention.causal_mask(k_len)
     checks.tensor(whole, shape=(k_len, k_len), dtype=torch.bool)
+    checks.holds(whole[-1].all(), "the last query sees every key", whole)
     checks.equal(attention.causal_mask(q_len, k_len), whole[-q_len:])

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograder.judge import checks, draws, part
-from autograder.suites.attention.strategies import build, layers_and_inputs, padded_layers_and_inputs, torch_layer
+from autograder.suites.attention.strategies import (
+    build,
+    layers_and_inputs,
+    padded_layers_and_inputs,
+    sees_the_past,
+    torch_layer,
+)
 
 NAME = "CausalSelfAttention"
 
@@ -50,6 +56,7 @@ def test_a_later_token_never_changes_an_earlier_output(attention, case, data):
     before, after = layer(x), layer(changed)
     checks.tensor(before, shape=x.shape, dtype=torch.float64)
     checks.close(after[:, :t], before[:, :t], rtol=1e-9, atol=1e-9)
+    sees_the_past(attention)
 
 
 @part(NAME, points=2)
@@ -65,6 +72,7 @@ def test_no_gradient_comes_from_the_future(attention, case, data):
     _, grads = attention.vjp(layer, x, cotangent=cotangent, wrt=[0])
     checks.tensor(grads[0], shape=x.shape, dtype=torch.float64)
     checks.holds(bool((grads[0][:, t + 1 :] == 0).all()), "the gradient is 0 at every later token", grads[0])
+    sees_the_past(attention)
 
 
 @part(NAME, points=2)
@@ -78,6 +86,7 @@ def test_a_prefix_gives_the_prefix_of_the_output(attention, case, data):
     whole, prefix = layer(x), layer(x[:, :t])
     checks.tensor(whole, shape=x.shape, dtype=torch.float64)
     checks.close(prefix, whole[:, :t].contiguous(), rtol=1e-9, atol=1e-9)
+    sees_the_past(attention)
 
 
 @part(NAME, points=1)
@@ -93,6 +102,7 @@ def test_sequences_of_a_batch_do_not_meet(attention, case, random):
     alone = [layer(x[i : i + 1], real[i : i + 1]) for i in range(x.shape[0])]
     checks.close(shuffled, together[order], rtol=1e-9, atol=1e-9)
     checks.close(together, torch.cat(alone), rtol=1e-9, atol=1e-9)
+    sees_the_past(attention)
 
 
 @part(NAME, points=2)
@@ -117,6 +127,7 @@ def test_padding_has_no_influence_on_real_tokens(attention, case, data):
     checks.close(layer(changed, real)[real], layer(x, real)[real], rtol=1e-9, atol=1e-9)
     everybody = torch.ones_like(real)
     checks.close(layer(x, everybody), layer(x), rtol=1e-9, atol=1e-9)
+    sees_the_past(attention)
 
 
 @part(NAME, points=1)

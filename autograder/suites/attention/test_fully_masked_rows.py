@@ -19,6 +19,8 @@ def test_a_query_with_nothing_to_attend_to_gets_zeros(attention, qkvm):
     checks.tensor(y, shape=(*q.shape[:-1], v.shape[-1]), dtype=q.dtype)
     empty = ~mask.any(-1)
     checks.equal(y[empty], torch.zeros(int(empty.sum()), v.shape[-1], dtype=q.dtype))
+    ones = attention.scaled_dot_product_attention(q, k, torch.ones_like(v), mask)[~empty]
+    checks.holds(((ones - 1.0).abs() < 0.1).all(), "the weights of every other query add up to 1", ones)
 
 
 @part("fully_masked_rows", points=1)

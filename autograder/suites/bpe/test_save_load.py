@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograder.judge import Given, checks, part
-from autograder.suites.bpe.strategies import BYTES, RICH, special_lists, texts, texts_with, trained, words
+from autograder.suites.bpe.strategies import BYTES, RICH, joined, special_lists, texts, texts_with, trained, words
 
 
 def saved(bpe, tokenizer):
@@ -18,12 +18,20 @@ def saved(bpe, tokenizer):
     return path
 
 
+def stands_for(vocab, special_tokens, ids, text):
+    """Two tokenizers that make nothings of every text agree: these ids are the text's."""
+    checks.holds(joined(vocab, special_tokens, ids) == text.encode(), "the ids stand for the bytes of the text", ids)
+
+
 @part("save_load", points=1)
 @given(st.permutations([(b"a", b"b"), (b"b", b"a"), (b"b", b"c"), (b"c", b"a")]), words("abc"))
 def test_the_loaded_tokenizer_encodes_as_before(bpe, merges, text):
     """What was saved and loaded has the same merges in the same order."""
-    tokenizer = bpe.Tokenizer(BYTES | {256 + k: a + b for k, (a, b) in enumerate(merges)}, merges)
-    checks.equal(bpe.Tokenizer.load(saved(bpe, tokenizer)).encode(text), tokenizer.encode(text))
+    vocab = BYTES | {256 + k: a + b for k, (a, b) in enumerate(merges)}
+    tokenizer = bpe.Tokenizer(vocab, merges)
+    loaded = bpe.Tokenizer.load(saved(bpe, tokenizer))
+    checks.equal(loaded.encode(text), tokenizer.encode(text))
+    stands_for(vocab, [], loaded.encode(f"{text}ab"), f"{text}ab")
 
 
 @part("save_load", points=1)
@@ -32,7 +40,9 @@ def test_the_loaded_tokenizer_decodes_as_before(bpe, made, text):
     """What was saved and loaded has the same tokens, those that are no text by themselves too."""
     tokenizer = bpe.Tokenizer(*made)
     ids = list(text.encode()) + list(made[0])[256:]
-    checks.equal(bpe.Tokenizer.load(saved(bpe, tokenizer)).decode(ids), tokenizer.decode(ids))
+    loaded = bpe.Tokenizer.load(saved(bpe, tokenizer))
+    checks.equal(loaded.decode(ids), tokenizer.decode(ids))
+    checks.equal(loaded.decode(list(b"a word")), "a word")
 
 
 @part("save_load", points=1)
@@ -41,7 +51,9 @@ def test_special_tokens_are_saved(bpe, data, made, special_tokens):
     """The loaded tokenizer knows its special tokens, those that the vocabulary lacked too."""
     text = data.draw(texts_with(special_tokens))
     tokenizer = bpe.Tokenizer(made[0], made[1], special_tokens)
-    checks.equal(bpe.Tokenizer.load(saved(bpe, tokenizer)).encode(text), tokenizer.encode(text))
+    loaded = bpe.Tokenizer.load(saved(bpe, tokenizer))
+    checks.equal(loaded.encode(text), tokenizer.encode(text))
+    stands_for(made[0], special_tokens, loaded.encode(f"a{text}"), f"a{text}")
 
 
 @part("save_load", points=1, kind="self-reported")
@@ -69,3 +81,4 @@ def test_each_path_is_a_file_of_its_own(bpe, text, n_merges):
     plain.save(second)
     checks.equal(bpe.Tokenizer.load(first).encode(text), tokenizer.encode(text))
     checks.equal(bpe.Tokenizer.load(second.as_posix()).encode(text), plain.encode(text))
+    stands_for(BYTES, [], plain.encode(text), text)
