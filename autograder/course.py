@@ -10,12 +10,17 @@ from __future__ import annotations
 import tomllib
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 T = TypeVar("T")
 PACKAGE = Path(__file__).resolve().parent
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Count = Annotated[int, Meta(ge=0)]
+Minutes = Annotated[float, Meta(ge=0, le=366 * 24 * 60)]  # a year at most, so that it is a number
+Hours = Annotated[float, Meta(gt=0, le=366 * 24)]
 
 
 class CourseError(Exception):
@@ -62,10 +67,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What becomes of several attempts, and of late ones. `policy.py` says how the fields work together."""
 
     counts: Literal["last", "best", "best_on_time"] = "last"
-    grace_minutes: float = 0
-    late_days: int = 0  # a bank for the whole course: whole days that cost nothing
-    percent_per_day: float = 0  # of the score, for each late day that is not from the bank
-    cap_percent: float = 100  # the most that lateness takes
+    grace_minutes: Minutes = 0
+    late_days: Count = 0  # a bank for the whole course: whole days that cost nothing
+    percent_per_day: Percent = 0  # of the score, for each late day that is not from the bank
+    cap_percent: Percent = 100  # the most that lateness takes
 
 
 class FeedbackPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,8 +78,8 @@ class FeedbackPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     detail: Literal["counterexamples", "reasons", "scores"] = "counterexamples"
     visible: Literal["now", "after_due", "after_published"] = "now"
-    tokens: int = 0  # hidden results that can be seen at once; 0: as often as one likes
-    hours_per_token: float = 24  # how long until one that was used has grown back
+    tokens: Count = 0  # hidden results that can be seen at once; 0: as often as one likes
+    hours_per_token: Hours = 24  # how long until one that was used has grown back
 
 
 class AssignmentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,6 +172,8 @@ def open_course(folder: Path | None = None) -> Course:
         suites = root / "suites"
     path = root / "assignments" / "course.toml"
     declared = _read(path, CourseFile)
+    if doubled := [name for name in declared.assignments if declared.assignments.count(name) > 1]:
+        raise CourseError(f"{path}: assignments has {doubled[0]!r} twice; leave one")
     assignments = tuple(_assignment(name, root, suites) for name in declared.assignments)
     for name, due in declared.due.items():
         if not (root / "assignments" / name).is_dir():
@@ -208,7 +215,7 @@ def _assignment(name: str, root: Path, suites: Path) -> Assignment:
 
 def _read(path: Path, kind: type[T]) -> T:
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), kind)
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8-sig")), kind)
     except FileNotFoundError:
         raise CourseError(f"{path} does not exist; is this the folder of a course?") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:

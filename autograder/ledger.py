@@ -35,6 +35,7 @@ class Entry(msgspec.Struct, frozen=True):
     identities: dict[str, str] = {}  # what the LMS calls the student: `roster.IDENTITIES`
     number: str = ""  # what the LMS calls this submission
     shown_at: datetime | None = None  # when its hidden results were first shown: what uses a token
+    last_submitted_at: datetime | None = None  # where the same bytes were handed in again, later
 
 
 class Ledger:
@@ -103,11 +104,12 @@ class Ledger:
             if known is None:
                 self.entries.append(entry)
             elif submission.submitted_at or not known.submitted_at:
-                # Handed in again unchanged: the first time counts.
-                times = [time for time in (known.submitted_at, submission.submitted_at) if time]
+                # Handed in again unchanged: these bytes were there at the first time, so how late they are goes by it.
+                # Which attempt is the last goes by the last time: who goes back to an earlier one means it to count.
+                times = {t for t in (known.submitted_at, known.last_submitted_at, submission.submitted_at) if t}
                 self.entries[self.entries.index(known)] = msgspec.structs.replace(
                     entry, submitted_at=min(times, default=None), identities=known.identities | entry.identities,
-                    shown_at=known.shown_at,
+                    shown_at=known.shown_at, last_submitted_at=max(times) if len(times) > 1 else None,
                 )  # fmt: skip
             numbered.append(msgspec.structs.replace(submission, attempt=entry.attempt))
         if self.entries != before:

@@ -7,9 +7,12 @@ policy and are never changed by it; a `Standing` holds both. The rules, in the o
    by whole days, begun ones counted, from the due date on (the grace is not a later due date).
 2. Late days come out of the student's bank first, in the order of due dates, only for attempts that count. Each day
    beyond it takes `percent_per_day` of the score, all days together at most `cap_percent`.
-3. `last`: the attempt handed in last counts. `best`: the one that is worth most after 2, of equals the one that costs
+3. An attempt in which nothing could be graded counts only where there is no other. Then it is worth 0; no score at
+   all where that is not the student's doing.
+4. `last`: the attempt handed in last counts. `best`: the one that is worth most after 2, of equals the one that costs
    fewer late days, then the earlier. `best_on_time`: the best of those that are not late; where all are, the best.
-4. A score in the roster replaces the result. An excused student has no score.
+   Where a time is unknown, attempts are ordered by number.
+5. A score in the roster replaces the result. An excused student has no score. Both hold without a submission too.
 
 An attempt whose time nobody knows costs nothing; where an LMS marked it late all the same, the standing says that a
 person must look.
@@ -25,10 +28,11 @@ import msgspec
 
 from autograder.course import Course, Policy
 from autograder.ledger import Entry
-from autograder.records import Record
+from autograder.records import Record, part_results
 from autograder.roster import Roster, Rule
 
 DAY = timedelta(days=1)
+MISSING = "its folder is missing from the export"  # as lms/layouts.py says of Gradescope's
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -37,10 +41,14 @@ class Attempt(msgspec.Struct, frozen=True):
     record: Record
     submitted_at: datetime | None = None
     marked_late: bool = False
+    last_submitted_at: datetime | None = None  # where the same was handed in again, later
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """One student in one assignment. `final` is None where there is no score: excused, or nobody could grade it."""
+    """One student in one assignment. `final` is None where there is no score: excused, or nobody could grade it.
+
+    Who has a score or an excuse in the roster and no record has a standing of 0 `attempts`; `counted` is then empty.
+    """
 
     student: str
     assignment: str
@@ -89,10 +97,14 @@ def penalty(score: float, days: int, policy: Policy) -> float:
 def standings(
     course: Course, records: Iterable[Record], ledger: Mapping[tuple[str, str], list[Entry]], roster: Roster
 ) -> list[Standing]:
-    """Every student's standing in every assignment with a record, ordered by assignment and student."""
+    """Every student's standing in every assignment with a record, or a score or an excuse in the roster, ordered by
+    assignment and student."""
     grouped: dict[str, dict[str, dict[int, Record]]] = {}
     for record in sorted(records, key=lambda r: (r.graded_at, r.id)):  # of one attempt the latest record counts
         grouped.setdefault(record.student, {}).setdefault(record.assignment, {})[record.attempt] = record
+    for student, name in _by_hand(roster, {name for assignments in grouped.values() for name in assignments}):
+        if name not in grouped.setdefault(student, {}):
+            grouped[student][name] = {0: _nothing(course, student, name)}
     found = []
     for student, assignments in grouped.items():
         bank = course.policy.late_days
@@ -100,13 +112,43 @@ def standings(
         for name in sorted(assignments, key=lambda name: _when(dues[name], name, course)):
             entries = {entry.attempt: entry for entry in ledger.get((name, student), [])}
             attempts = [
-                Attempt(record, *((e.submitted_at, e.late) if (e := entries.get(number)) else (None, False)))
+                Attempt(record, e.submitted_at, e.late, e.last_submitted_at)
+                if (e := entries.get(number))
+                else Attempt(record)
                 for number, record in sorted(assignments[name].items())
             ]
             standing = _standing(student, attempts, dues[name], bank, course.policy, roster.rule(student, name))
             bank -= standing.late_days_used
             found.append(standing)
     return sorted(found, key=lambda standing: (standing.assignment, standing.student))
+
+
+def ungraded(records: Iterable[Record], ledger: Mapping[tuple[str, str], list[Entry]]) -> list[tuple[str, str, int]]:
+    """Assignment, student and attempt of each newest attempt that has no record, as where grading was interrupted."""
+    known = {(record.assignment, record.student, record.attempt) for record in records}
+    newest = [(*whose, max(entry.attempt for entry in entries)) for whose, entries in sorted(ledger.items())]
+    return [attempt for attempt in newest if attempt not in known]
+
+
+def _by_hand(roster: Roster, names: set[str]) -> list[tuple[str, str]]:
+    """Student and assignment of each score and excuse in the roster; one for all assignments is for each of `names`."""
+    return [
+        (student, name)
+        for (student, own), rule in roster.rules.items()
+        if rule.excused or rule.score is not None
+        for name in ([own] if own else sorted(names))
+    ]
+
+
+def _nothing(course: Course, student: str, name: str) -> Record:
+    """The record of a student who has none."""
+    one = course.assignment(name)
+    return Record(
+        id="", course=course.id, assignment=name, student=student, attempt=0, origin="", digest="",
+        problem="no submission was graded", notes=(), score=0, max_score=one.points, parts=part_results(one, []),
+        tests=(), suite="", suite_parts={}, key="", level="", isolation="", device="", versions={}, seconds=0,
+        graded_at="",
+    )  # fmt: skip
 
 
 def _when(due: datetime | None, name: str, course: Course) -> tuple[float, int]:
@@ -140,15 +182,17 @@ def _standing(
     question = ""
     if record.grader_error:
         final, question = None, "the grader could not do its work"
-    elif chosen.attempt.marked_late and chosen.attempt.submitted_at is None:
-        question = "marked late by the LMS, which says no time: give its times with --times, or a score in the roster"
+    elif record.problem == MISSING:
+        final, question = None, f"{MISSING}: download that again, and grade it"
+    else:
+        question = "; ".join(_doubts(valued, chosen, policy))
     if rule.score is not None:
         final, question = rule.score, ""
     if rule.excused:
         final, question = None, ""
     return Standing(
-        student=student, assignment=record.assignment, counted=record, attempts=len(attempts), raw=record.score,
-        points=record.max_score, final=final, days_late=chosen.days,
+        student=student, assignment=record.assignment, counted=record, attempts=len(attempts) if record.attempt else 0,
+        raw=record.score, points=record.max_score, final=final, days_late=chosen.days,
         late_days_used=0 if rule.excused or rule.score is not None else chosen.banked,
         penalty=chosen.taken, excused=rule.excused, overridden=rule.score is not None and not rule.excused,
         comment=rule.comment, question=question, submitted_at=chosen.attempt.submitted_at,
@@ -156,12 +200,46 @@ def _standing(
 
 
 def _counted(valued: list[_Valued], policy: Policy) -> _Valued:
-    """The attempt that counts. Attempts are ordered by time where it is known, else by number."""
+    """The attempt that counts. One in which nothing could be graded never goes before one that was graded."""
+    graded = _graded(valued)
     if policy.counts == "last":
-        return max(valued, key=lambda v: (_time(v), v.attempt.record.attempt))
-    on_time = [v for v in valued if not v.days] if policy.counts == "best_on_time" else []
-    return max(on_time or valued, key=lambda v: (v.worth, -v.banked, -_time(v), -v.attempt.record.attempt))
+        return _last(graded)
+    on_time = [v for v in graded if not v.days] if policy.counts == "best_on_time" else []
+    timed = _timed(graded)
+    return max(on_time or graded, key=lambda v: (v.worth, -v.banked, -_time(v) * timed, -v.attempt.record.attempt))
 
 
-def _time(valued: _Valued) -> float:
-    return valued.attempt.submitted_at.timestamp() if valued.attempt.submitted_at else 0.0
+def _last(valued: list[_Valued]) -> _Valued:
+    """The attempt handed in last, by its last time; by number where a time is unknown, which compares with none."""
+    timed = _timed(valued)
+    return max(valued, key=lambda v: (_time(v, last=True) * timed, v.attempt.record.attempt))
+
+
+def _doubts(valued: list[_Valued], chosen: _Valued, policy: Policy) -> list[str]:
+    """What a person must look at, though there is a score."""
+    doubts, graded = [], _graded(valued)
+    last, counts = _last(valued).attempt.record, f"attempt {chosen.attempt.record.attempt} counts"
+    if last.problem and not chosen.attempt.record.problem:
+        doubts.append(f"nothing could be graded in attempt {last.attempt} ({last.problem}): {counts}")
+    if policy.counts == "last" and not _timed(graded) and any(v.attempt.submitted_at for v in graded):
+        doubts.append(f"not every attempt has a time, so {counts}, by its number: give times with --times")
+    if chosen.attempt.marked_late and chosen.attempt.submitted_at is None:
+        doubts.append(
+            "marked late by the LMS, which says no time: give its times with --times, or a score in the roster"
+        )
+    return doubts
+
+
+def _graded(valued: list[_Valued]) -> list[_Valued]:
+    """The attempts in which something could be graded; all where there is none."""
+    return [v for v in valued if not v.attempt.record.problem] or valued
+
+
+def _timed(valued: list[_Valued]) -> bool:
+    return all(v.attempt.submitted_at for v in valued)
+
+
+def _time(valued: _Valued, *, last: bool = False) -> float:
+    attempt = valued.attempt
+    at = (last and attempt.last_submitted_at) or attempt.submitted_at
+    return at.timestamp() if at else 0.0

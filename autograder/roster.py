@@ -7,7 +7,7 @@ it. Columns, in any order, all but the first optional:
     assignment  the row holds for this one; empty: for all of them
     due         another due date for this student, ISO 8601 with a time zone
     excused     yes: no score counts
-    score       replaces the score, whatever the grader and the policy say
+    score       replaces the score, whatever the grader and the policy say, or stands where nothing was handed in
     comment     shown with the score
     name, email, canvas_id, sis_id, login, moodle_id    what other systems call this student
 """
@@ -21,6 +21,8 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
+
+from autograder.course import Course, CourseError
 
 IDENTITIES = ("name", "email", "canvas_id", "sis_id", "login", "moodle_id")
 COLUMNS = ("student", "assignment", "due", "excused", "score", "comment", *IDENTITIES)
@@ -63,21 +65,38 @@ class Roster(msgspec.Struct, frozen=True):
             own.comment or general.comment,
         )
 
+    def lines_of_nobody(self, known: set[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Student and assignment of each line that decides something and fits none of `known`, which are such pairs."""
+        students = {student for student, _ in known}
+        return [
+            (student, name)
+            for (student, name), rule in self.rules.items()
+            if rule != Rule() and ((student, name) not in known if name else student not in students)
+        ]
 
-def read(path: Path | None) -> Roster:
-    """The roster in a CSV file; an empty one where there is no path. Raises RosterError where it makes no sense."""
+
+def read(path: Path | None, course: Course | None = None) -> Roster:
+    """The roster in a CSV file; an empty one where there is no path. Raises RosterError where it makes no sense: with
+    a course, also where a line is for an assignment that the course does not have."""
     if path is None:
         return Roster()
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RosterError(f"cannot read the roster {path}: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise RosterError(f"cannot read the roster {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RosterError(f"the roster {path} is not UTF-8: save it as CSV UTF-8") from None
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rules: dict[tuple[str, str], Rule] = {}
     identities: dict[str, dict[str, str]] = {}
     try:
-        unknown = sorted(set(rows.fieldnames or ()) - set(COLUMNS))
-        if "student" not in (rows.fieldnames or ()) or unknown:
+        columns = list(rows.fieldnames or ())
+        unknown = sorted(set(columns) - set(COLUMNS))
+        if len(columns) == 1 and ";" in columns[0]:
+            raise RosterError(f"{path} has its cells separated by semicolons: separate them by commas")
+        if doubled := [name for name in columns if columns.count(name) > 1]:
+            raise RosterError(f"{path} has two columns {doubled[0]!r}: leave one")
+        if "student" not in columns or unknown:
             what = f"has no column {unknown[0]!r} to know" if unknown else "has no column student"
             raise RosterError(f"{path} {what}; its columns may be: {', '.join(COLUMNS)}")
         for row in rows:
@@ -90,6 +109,11 @@ def read(path: Path | None) -> Roster:
                 raise RosterError(f"{where}: the student is missing")
             if key in rules:
                 raise RosterError(f"{where}: a second line for {key[0]} and {key[1] or 'all assignments'}")
+            if course and key[1]:
+                try:
+                    course.assignment(key[1])
+                except CourseError as error:
+                    raise RosterError(f"{where}: {error}") from None
             rules[key] = _rule(cells, where)
             known = identities.setdefault(key[0], {})
             for name in IDENTITIES:

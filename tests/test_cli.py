@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -130,8 +131,64 @@ def test_submissions_that_are_not_there_are_refused(run: Run, tmp_path: Path) ->
     refused(run("grade", "toy", "empty", "--course", COURSE), "empty is empty")
     refused(run("grade", "toy", "toy.txt", "--course", COURSE), "toy.txt is no .py, .zip or .ipynb file")
     refused(run("grade", "toy", "--course", COURSE), "name the submissions")
-    refused(run("grade", "--all", "empty", "--course", COURSE), "has a folder for none of: toy")
+    refused(run("grade", "--all", "empty", "--course", COURSE), "has submissions for none of: toy")
     refused(run("grade", "toy", "empty", "--all", "--course", COURSE), "name one assignment, or say --all")
+
+
+def test_with_all_what_is_no_assignment_or_empty_is_named_and_the_rest_goes_on(
+    run: Run, handed_in: Path, tmp_path: Path
+) -> None:
+    course = copied(tmp_path, ('assignments = ["toy"]', 'assignments = ["toy", "two"]'), path="assignments/course.toml")
+    shutil.copytree(course / "assignments" / "toy", course / "assignments" / "two")
+    handed_in.rename(tmp_path / "toy")
+    (tmp_path / "all").mkdir()
+    (tmp_path / "toy").rename(tmp_path / "all" / "toy")
+    (tmp_path / "all" / "two").mkdir()
+    (tmp_path / "all" / "tyo").mkdir()
+    code, out, err = run("grade", "--all", "all", "--course", course, "--show")
+    assert (code, out) == (0, "")
+    assert err.splitlines() == [
+        "tyo in all is no assignment of this course: nothing of it is graded",
+        "toy: 1 submission, laid out as plain", "  ada  <- ada/toy.py",
+        "all/two is empty: nothing of two is graded",
+    ]  # fmt: skip
+
+
+def test_times_of_one_assignment_are_refused_for_all(run: Run, handed_in: Path, tmp_path: Path) -> None:
+    grade = ("grade", "--all", handed_in.parent, "--course", COURSE, "--times", "times.csv")
+    refused(run(*grade), "--times has the times of one assignment", "leave --all out")
+
+
+def test_what_a_layout_leaves_out_and_a_time_that_is_missing_are_said(run: Run, tmp_path: Path) -> None:
+    for place in ("ada/toy", "bob/toy", "eve/other"):
+        (tmp_path / "in" / place).mkdir(parents=True)
+        (tmp_path / "in" / place / "toy.py").write_text(SOLUTION, encoding="utf-8")
+        if "bob" not in place:
+            (tmp_path / "in" / place / "timestamp.txt").write_text("2026-02-28 12:00:00 UTC")
+    _, _, err = run("grade", "toy", "in", "--course", COURSE, "--show")
+    assert err.splitlines() == [
+        "toy: 2 submissions, laid out as nbgrader",
+        "  ada  2026-02-28T12:00+00:00  <- ada/toy/toy.py",
+        "  bob  <- bob/toy/toy.py",
+        "  left out, being no <student>/toy/: eve",
+        "  without a time that can be read, so never late (--times can give them): bob/toy/toy.py",
+    ]
+
+
+# --- ci
+
+
+@pytest.mark.parametrize("variable", ["", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"])
+def test_a_file_that_ci_cannot_write_is_refused_before_anything_is_graded(
+    run: Run, handed_in: Path, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "/nonexistent/file")
+    junit = () if variable else ("--junit", "/nonexistent/file")
+    refused(run("ci", "toy", handed_in / "ada", "--course", COURSE, *junit), "cannot write /nonexistent/file")
+    assert not Path("grades").exists()
 
 
 def test_a_course_that_is_none_is_refused(run: Run, handed_in: Path, tmp_path: Path) -> None:

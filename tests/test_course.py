@@ -68,6 +68,7 @@ def test_a_part_that_there_is_not_is_refused_with_those_that_there_are() -> None
         (TOML, 'title = "Three small exercises"', "", "title"),
         (LIST, 'assignments = ["toy"]', 'assignments = ["toys"]', "toys"),
         (LIST, 'assignments = ["toy"]', 'assignments = "toy"', "assignments"),
+        (LIST, 'assignments = ["toy"]', 'assignments = ["toy", "toy"]', "'toy' twice"),
         (LIST, 'id = "toy-course"', "", "id"),
     ],
 )  # fmt: skip
@@ -88,6 +89,13 @@ def test_a_file_that_is_not_utf_8_is_said_to_be_so_in_one_line(tmp_path: Path) -
     with pytest.raises(CourseError) as error:
         open_course(course)
     assert str(course / TOML) in str(error.value)
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    course = copied(tmp_path)
+    for path in (course / LIST, course / TOML):
+        path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert open_course(course).assignment("toy").points == 100
 
 
 def test_a_folder_that_is_no_course_is_said_to_be_so(tmp_path: Path) -> None:

@@ -36,6 +36,9 @@ def ci(
     from autograder.reports.escape import workflow
     from autograder.roster import Roster
 
+    for path_to_write in (junit, *map(_named_in, ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"))):
+        if path_to_write and (path_to_write.is_dir() or not path_to_write.parent.is_dir()):
+            raise choices.UsageError(f"cannot write {path_to_write}: name a file in a folder that is there")
     own = choices.course(course)
     one = own.assignment(assignment)
     student = os.environ.get("GITHUB_REPOSITORY", "").rpartition("/")[2] or path.resolve().stem
@@ -72,7 +75,7 @@ def ci(
     _append("GITHUB_STEP_SUMMARY", told.summary(record, own.feedback.detail))
     _append("GITHUB_OUTPUT", f"result={told.classroom(record)}\nscore={record.score}\nmax_score={record.max_score}\n")
     if junit is not None:
-        junit.write_text(export.junit(policy.standings(own, [record], {}, Roster())), encoding="utf-8")
+        _write(junit, "w", export.junit(policy.standings(own, [record], {}, Roster())))
     raise typer.Exit(0 if record.score == record.max_score else 1)
 
 
@@ -82,7 +85,18 @@ def _relative(file: Path) -> str:
     return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else file.as_posix()
 
 
+def _named_in(variable: str) -> Path | None:
+    return Path(os.environ[variable]) if os.environ.get(variable) else None
+
+
 def _append(variable: str, text: str) -> None:
-    if os.environ.get(variable):
-        with open(os.environ[variable], "a", encoding="utf-8") as file:
+    if path := _named_in(variable):
+        _write(path, "a", text)
+
+
+def _write(path: Path, mode: str, text: str) -> None:
+    try:
+        with open(path, mode, encoding="utf-8") as file:
             file.write(text)
+    except OSError as error:
+        raise choices.UsageError(f"cannot write {path}: {error.strerror}") from None

@@ -10,7 +10,10 @@ import typer
 from autograder.cli import choices
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from autograder.intake import Submission
+    from autograder.lms.layouts import Taken
 
 
 def grade(
@@ -45,6 +48,8 @@ def grade(
         raise choices.UsageError(
             "name the submissions: autograder grade ASSIGNMENT PATH, or autograder grade --all PATH"
         )
+    if all and times:
+        raise choices.UsageError("--times has the times of one assignment: name that one, and leave --all out")
     from autograder.cli import progress
     from autograder.ledger import Ledger
     from autograder.lms import layouts
@@ -52,22 +57,28 @@ def grade(
 
     own = choices.course(course)
     chosen = choices.assignments(own, assignment, all)
-    piles, told = [], []
+    piles = []
+    told: list[tuple[str, list[Submission]]] = []
+    for name in sorted(layouts.entries(submissions).keys() - {one.name for one in chosen}) if all else ():
+        told.append((f"{name} in {submissions} is no assignment of this course: nothing of it is graded", []))
     for one in chosen:
         path = submissions / one.name if all else submissions
-        if not (all and not path.exists()):
-            found, taken = layouts.take_in(path, one, layout)
-            taken = layouts.with_times(taken, times)
-            like = layouts.resembled(path, one) if found == "plain" and not layout else ""
-            told.append(
-                (_summary(one.name, found, like, len(taken)), taken if show or like or found != "plain" else [])
-            )
-            piles.append((one, taken))
-    if not piles:
-        raise choices.UsageError(f"{submissions} has a folder for none of: {', '.join(a.name for a in chosen)}")
-    if show:
+        if all and not path.exists():
+            continue
+        if all and path.is_dir() and not layouts.entries(path):
+            told.append((f"{path} is empty: nothing of {one.name} is graded", []))
+            continue
+        found = layouts.take_in(path, one, layout)
+        taken = layouts.with_times(found.submissions, times)
+        like = layouts.resembled(path, one) if found.layout == "plain" and not layout else ""
+        told += _understood(one.name, found, like, taken, show)
+        piles.append((one, taken))
+    if show or not piles:
         for line, whose in told:
             _show(line, whose)
+    if not piles:
+        raise choices.UsageError(f"{submissions} has submissions for none of: {', '.join(a.name for a in chosen)}")
+    if show:
         return
     settings = progress.Settings(
         course=own, course_folder=choices.folder(course), key=choices.key(key_file), out=out, jobs=jobs,
@@ -83,16 +94,26 @@ def grade(
     progress.grade(numbered, settings, as_json=as_json)
 
 
-def _summary(assignment: str, layout: str, like: str, count: int) -> str:
+def _understood(
+    assignment: str, found: Taken, like: str, taken: list[Submission], show: bool
+) -> Iterator[tuple[str, list[Submission]]]:
+    """What is said of a folder: a line, and below it which file is whose, where that is asked for or may be wrong."""
+    from autograder.lms import layouts
+
     doubt = f", though some entries look like {like}" if like else ""
-    return f"{assignment}: {count} submission{'s' * (count != 1)}, laid out as {layout}{doubt}"
+    summary = f"{assignment}: {len(taken)} submission{'s' * (len(taken) != 1)}, laid out as {found.layout}{doubt}"
+    yield summary, taken if show or like or found.layout != "plain" else []
+    if found.left_out:
+        yield f"  {found.left_out}", []
+    if untimed := layouts.untimed(taken):
+        yield f"  without a time that can be read, so never late (--times can give them): {'; '.join(untimed)}", []
 
 
 def _show(summary: str, taken: list[Submission]) -> None:
     """Which file is whose, on standard error: the ledger keeps the same."""
     from autograder.reports.escape import terminal
 
-    typer.echo(summary, err=True)
+    typer.echo(terminal(summary), err=True)
     for one in taken:
         when = one.submitted_at.isoformat(timespec="minutes") if one.submitted_at else "late" if one.late else ""
         known = " ".join(f"{name}={value}" for name, value in one.identities.items())

@@ -32,10 +32,10 @@ def nbgrader(
         course_folder=choices.folder(course), database=db, key_file=str(key_file.resolve()) if key_file else "",
         jobs=jobs, unsafe_allow=unsafe_allow, roster=str(roster.resolve()) if roster else "",
     )  # fmt: skip
-    known = rosters.read(roster)
+    known = rosters.read(roster, own)
     files = made.make(own, chosen, course_dir, settings)
     made.enroll(own, chosen, course_dir, settings, known)
-    name = chosen[0].name
+    name = assignment or "<assignment>"
     typer.echo(f"wrote {len(files)} files; now, in {course_dir}:")
     typer.echo(f"  nbgrader generate_assignment {name}    # release/{name}: what students receive")
     typer.echo(f"  nbgrader autograde {name}              # after submitted/<student>/{name} is there")

@@ -27,7 +27,13 @@ def similarity(
     from autograder.reports.escape import terminal
 
     one = choices.course(course).assignment(assignment)
-    _, taken = layouts.take_in(submissions, one, layout)
+    handed_in = layouts.take_in(submissions, one, layout)
+    taken = handed_in.submissions
+    if handed_in.left_out:
+        typer.echo(terminal(handed_in.left_out), err=True)
+    for without in taken:
+        if without.source is None:
+            typer.echo(f"{terminal(without.student)}: not compared, {terminal(without.problem)}", err=True)
     found = compared.compare(taken, (one.folder / one.module).read_text(encoding="utf-8"))
     pairs = found.pairs
     for student in found.unread:

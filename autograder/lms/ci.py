@@ -28,16 +28,30 @@ MAX_MESSAGE = 1500
 
 
 def error_commands(record: Record, file: str, detail: str) -> Iterator[str]:
-    """A `::error` for each lost property, at the lines of the function that failed: the costliest first."""
+    """A `::error` for each lost property, at the lines of the function that failed: the costliest first.
+
+    A file that cannot be imported loses all of them for one reason, which is told once.
+    """
     if record.problem:
         yield f"::error title={workflow_property('Nothing to grade')}::{workflow(record.problem)}"
     titles = {part.name: part.title for part in record.parts}
     lost = [test for test in record.tests if test.status not in ("passed", "skipped")]
+    if lost and len({test.reason for test in lost}) == 1 and _not_imported(lost[0]):
+        line = lost[0].trace[-1].line if lost[0].trace else 1
+        points = f"{sum(test.points for test in lost)} points"
+        text = points if detail == "scores" else f"{visible(lost[0].reason)}\nThat takes all {points}."
+        where = f"file={workflow_property(file)},line={line},endLine={line}"
+        yield f"::error {where},title=Not imported::{workflow(text[:MAX_MESSAGE])}"
+        return
     for test in sorted(lost, key=lambda test: -test.points)[:MAX_ANNOTATIONS]:
         place = source.failing_lines(record.source, test)
         where = f"file={workflow_property(file)},line={place[0]},endLine={place[-1]}" if place else ""
         title = f"title={workflow_property(titles.get(test.part, test.part))}"
         yield f"::error {','.join(filter(None, (where, title)))}::{workflow(_message(test, detail)[:MAX_MESSAGE])}"
+
+
+def _not_imported(test: TestOutcome) -> bool:
+    return "cannot be imported" in test.reason or test.reason.startswith("importing ")
 
 
 def _message(test: TestOutcome, detail: str) -> str:

@@ -26,7 +26,7 @@ Rows = list[list[str]]
 
 
 class ExportError(Exception):
-    """The file cannot be filled in. One line for a person: which file, what is missing, what to do."""
+    """The file cannot be filled in or written. One line for a person: which file, what is missing, what to do."""
 
     exit_code = 2
 
@@ -117,24 +117,25 @@ def _fill(
     rows: Rows, students: list[int], standings: list[Standing], who: Callable[[Standing], dict[str, str]],
     places: list[tuple[str, int]], column: int, *, called: int, excused: str, comments: int | None = None,
 ) -> tuple[int, list[tuple[str, str]], list[str]]:  # fmt: skip
-    matched: dict[int, str] = {}
-    unmatched = []
-    for standing in standings:
+    found = [(standing, *_match(rows, students, who(standing), places, standing.student)) for standing in standings]
+    fitting: dict[int | None, list[str]] = {}
+    for standing, row, _ in found:
+        fitting.setdefault(row, []).append(standing.student)
+    filled, unmatched = set(), []
+    for standing, row, why in found:
+        others = [student for student in fitting[row] if student != standing.student]
         if standing.final is None and not standing.excused:
             unmatched.append((standing.student, f"has no score: {standing.question}"))
-            continue
-        found, why = _match(rows, students, who(standing), places, standing.student)
-        if found is None:
+        elif row is None:
             unmatched.append((standing.student, why))
-            continue
-        if found in matched:
-            unmatched.append((standing.student, f"fits the same row as {matched[found]}"))
-            continue
-        matched[found] = standing.student
-        rows[found][column] = excused if standing.excused else f"{standing.final:.2f}".rstrip("0").rstrip(".")
-        if comments is not None:
-            rows[found][comments] = no_formula(lines(reason(standing)))
-    return len(matched), unmatched, [rows[n][called].strip() for n in students if n not in matched]
+        elif others:  # whose row it is, nobody can tell: a student may have claimed another's by the name of a file
+            unmatched.append((standing.student, f"fits the same row as {' and '.join(others)}"))
+        else:
+            filled.add(row)
+            rows[row][column] = excused if standing.excused else f"{standing.final:.2f}".rstrip("0").rstrip(".")
+            if comments is not None and reason(standing):  # else what the instructor wrote there stays
+                rows[row][comments] = no_formula(lines(reason(standing)))
+    return len(filled), unmatched, [rows[n][called].strip() for n in students if n not in filled]
 
 
 def _match(
@@ -203,9 +204,11 @@ def junit(standings: Iterable[Standing]) -> str:
     for standing in standings:
         record = standing.counted
         suite = ElementTree.SubElement(
-            root, "testsuite", name=lines(f"{record.assignment}: {record.student}"), timestamp=record.graded_at,
+            root, "testsuite", name=lines(f"{record.assignment}: {record.student}"),
             time=f"{record.seconds:.3f}", hostname="localhost",
         )  # fmt: skip
+        if record.graded_at:
+            suite.set("timestamp", record.graded_at)
         counts = {"failures": 0, "errors": 0, "skipped": 0}
         points = ElementTree.SubElement(suite, "properties")
         values = {
@@ -255,5 +258,15 @@ def read_text(path: Path) -> str:
     """An instructor's file, which may begin with a byte order mark and have any line ends."""
     try:
         return path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ExportError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise ExportError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ExportError(f"{path} is not UTF-8: save it as CSV UTF-8") from None
+
+
+def write(target: Path, data: bytes) -> None:
+    """Write the file that was asked for. Raises ExportError where that cannot be."""
+    try:
+        target.write_bytes(data)
+    except OSError as error:
+        raise ExportError(f"cannot write {target}: {error.strerror}; name another file") from None

@@ -30,7 +30,7 @@ import msgspec
 from autograder import throttle
 from autograder.course import PACKAGE, Assignment, Course, FeedbackPolicy
 from autograder.ledger import Entry
-from autograder.lms import feedback
+from autograder.lms import export, feedback
 from autograder.policy import Standing
 from autograder.records import Record
 from autograder.reports.escape import markdown, visible
@@ -44,12 +44,6 @@ class GradescopeError(Exception):
     """The zip cannot be made, or a submission not be graded. One line for a person."""
 
     exit_code = 3
-
-
-class UnwritableError(GradescopeError):
-    """The file that was named cannot be written."""
-
-    exit_code = 2
 
 
 # --- results.json
@@ -206,7 +200,7 @@ def write_zip(course: Course, assignment: Assignment, secret: bytes, target: Pat
             for path in sorted(folder.rglob("*"))
             if path.is_file() and "__pycache__" not in path.parts
         }
-    declared = (course.root / "assignments" / "course.toml").read_text(encoding="utf-8")
+    declared = (course.root / "assignments" / "course.toml").read_text(encoding="utf-8-sig")
     listed = re.sub(r"(?ms)^assignments\s*=\s*\[.*?\]", f'assignments = ["{assignment.name}"]', declared)
     listed = re.sub(r"(?ms)^\[due\].*?(?=^\[|\Z)", "", listed)  # Gradescope has its own due dates
     files[f"{inside}/assignments/course.toml"] = listed
@@ -251,10 +245,7 @@ def _pack(target: Path, texts: dict[str, str], copies: dict[str, Path]) -> None:
                 "latin-1" if name == "course_key" else "utf-8"
             )  # fmt: skip
             archive.writestr(info, raw)
-    try:
-        target.write_bytes(data.getvalue())
-    except OSError as error:
-        raise UnwritableError(f"cannot write {target}: {error.strerror}; name another file") from None
+    export.write(target, data.getvalue())
 
 
 _SETUP = """\
@@ -287,32 +278,38 @@ exec "$root/source/venv/bin/python" -P -m autograder.lms.gradescope "$root"
 
 def write_precomputed(
     course: Course, standings: Iterable[Standing], ledger: dict[tuple[str, str], list[Entry]], target: Path
-) -> int:
-    """A zip that hands out results by submission id; the number of results in it. No suite, key or code is in it."""
-    files: dict[str, str] = {"setup.sh": "#!/usr/bin/env bash\n", "run_autograder": _LOOK_UP}
-    count = 0
+) -> tuple[int, list[tuple[Standing, str]]]:
+    """A zip that hands out results by submission id; the number of results in it, and who has none in it, with the
+    reason. No suite, key or code is in it."""
+    groups: dict[int, list[Standing]] = {}  # a group's members share one submission, and Gradescope one score
+    left_out = []
     for standing in standings:
         entry = _entry(standing, ledger)
-        if entry is None or standing.final is None:
+        if standing.excused:
+            left_out.append((standing, "excused, and Gradescope knows only scores"))
+        elif standing.final is None:
+            left_out.append((standing, f"has no score: {standing.question}"))
+        elif entry is None:
+            left_out.append((standing, "has no Gradescope submission"))
+        else:
+            groups.setdefault(int(entry.number), []).append(standing)
+    files: dict[str, str] = {"setup.sh": "#!/usr/bin/env bash\n", "run_autograder": _LOOK_UP}
+    for number, group in groups.items():
+        if len({(one.final, one.comment) for one in group}) > 1:
+            for standing in group:
+                others = " and ".join(one.student for one in group if one is not standing)
+                why = f"has another score or comment than {others}, with whom submission {number} is shared"
+                left_out.append((standing, why))
             continue
+        standing = group[0]
         result = results(
             standing.counted, course.feedback, words=standing.in_words(), score=standing.final, comment=standing.comment
         )
         module = course.assignment(standing.assignment).module
         held = {"module": module, "source": standing.counted.digest, "results": result}
-        files[f"results/{int(entry.number)}.json"] = msgspec.json.encode(held).decode()
-        count += 1
+        files[f"results/{number}.json"] = msgspec.json.encode(held).decode()
     _pack(target, files, {})
-    return count
-
-
-def why_left_out(standing: Standing, ledger: dict[tuple[str, str], list[Entry]]) -> str:
-    """Why `write_precomputed` has no result for this standing; "" where it has one."""
-    if standing.excused:
-        return "excused, and Gradescope knows only scores"
-    if standing.final is None:
-        return f"has no score: {standing.question}"
-    return "" if _entry(standing, ledger) else "has no Gradescope submission"
+    return len(files) - 2, left_out
 
 
 def _entry(standing: Standing, ledger: dict[tuple[str, str], list[Entry]]) -> Entry | None:

@@ -7,8 +7,10 @@
     classroom   <assignment>-<user>/.git and toy.py                 (GitHub Classroom's clones)
     nbgrader    <student>/<assignment>/toy.py and timestamp.txt     (its submitted/)
 
-A layout is taken only where every entry fits it. What was taken for whose is shown before grading and kept in the
-ledger; `--layout` names one where a person knows better. All reading is intake's, so all its rules hold here too.
+A layout is recognised only where every entry fits it (nbgrader's where most folders have a time in them); where a
+person names one with `--layout`, what fits is taken and the rest is named. What was taken for whose is shown before
+grading and kept in the ledger. Students choose the names of their files, and on some sites their own: an entry that
+can be read as two people's is nobody's. All reading is intake's, so all its rules hold here too.
 """
 
 from __future__ import annotations
@@ -32,8 +34,22 @@ LAYOUTS = ("plain", "canvas", "moodle", "gradescope", "classroom", "nbgrader")
 METADATA = "submission_metadata.yml"
 MAX_METADATA = 64 * 1024 * 1024
 
-_CANVAS = re.compile(r"(?P<name>[^_]+)(?P<late>_LATE)?_(?P<id>\d+)_(?P<file>\d+)_(?P<rest>.+)")
-_MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_file_?(?P<rest>.*)")
+_CANVAS = re.compile(r"(?P<name>.+?)(?P<late>_LATE)?_(?P<id>[0-9]+)_(?P<file>[0-9]+)_(?P<rest>.+)")
+_MOODLE = re.compile(r"(?P<name>.+)_(?P<id>[0-9]+)_assignsubmission_file")
+# The LMS writes this once into each name; a second one is somebody's own, and nothing says which.
+_SIGNS = {
+    "canvas": re.compile(r"(?=(_[0-9]+_[0-9]+_))"),
+    "moodle": re.compile(r"(?=(_[0-9]+_assignsubmission_))"),
+}
+# What students typed into the LMS; it packs that beside their files.
+_TYPED = {
+    "canvas": re.compile(r".+_[0-9]+_(text|link)\.html"),
+    "moodle": re.compile(r".+_[0-9]+_assignsubmission_onlinetext.*"),
+}
+_SHAPES = {
+    "canvas": "name_123_456_file", "moodle": "Name_123_assignsubmission_file", "gradescope": METADATA,
+    "classroom": "{0}-<login>/ with its .git", "nbgrader": "<student>/{0}/",
+}  # fmt: skip
 
 
 class LayoutError(Exception):
@@ -42,22 +58,45 @@ class LayoutError(Exception):
     exit_code = 2
 
 
-def take_in(path: Path, assignment: Assignment, layout: str = "") -> tuple[str, list[Submission]]:
-    """The layout of `path` and the Submissions in it. Raises LayoutError, and IntakeError as `intake` does."""
+class Taken(msgspec.Struct, frozen=True):
+    """A folder, understood: its layout, the Submissions in it, and a line on the entries that were left out, or ""."""
+
+    layout: str
+    submissions: list[Submission]
+    left_out: str = ""
+
+
+def take_in(path: Path, assignment: Assignment, layout: str = "") -> Taken:
+    """What was handed in at `path`. Raises LayoutError, and IntakeError as `intake` does."""
     if layout and layout not in LAYOUTS:
         raise LayoutError(f"--layout is one of {', '.join(LAYOUTS)}, not {layout!r}")
-    entries = _entries(path)
-    chosen = layout or recognise(path, entries, assignment)
+    found = entries(path)
+    chosen = layout or recognise(path, found, assignment)
     if chosen == "plain":
-        return chosen, list(intake.intake(path, module=assignment.module))
-    if not _fits(chosen, path, entries, assignment):
-        raise LayoutError(f"{path} is not laid out as {chosen}: see the layouts in the README, or leave --layout out")
-    return chosen, sorted(_TAKE[chosen](path, entries, assignment), key=lambda s: (s.student, s.origin))
+        return Taken(chosen, list(intake.intake(path, module=assignment.module)))
+    fitting = {name: folder for name, folder in found.items() if _is_of(chosen, path, name, folder, assignment)}
+    shape = _SHAPES[chosen].format(assignment.name)
+    if not fitting:
+        raise LayoutError(
+            f"{path} is not laid out as {chosen}, nothing in it is {shape}: see the layouts in "
+            "autograder/lms/README.md, or leave --layout out"
+        )
+    if chosen == "gradescope":  # its metadata says which entries are submissions
+        fitting = found
+    taken = sorted(_TAKE[chosen](path, fitting, assignment), key=lambda s: (s.student, s.origin))
+    others = sorted(found.keys() - fitting.keys())
+    return Taken(chosen, taken, f"left out, being no {shape}: {'; '.join(others)}" if others else "")
 
 
-def recognise(path: Path, entries: dict[str, bool], assignment: Assignment) -> str:
-    """The layout that every entry fits; plain where there is none."""
-    return next((name for name in LAYOUTS[1:] if _fits(name, path, entries, assignment)), "plain")
+def untimed(submissions: list[Submission]) -> list[str]:
+    """Where the submissions lie of which an LMS that writes down times has said none that can be read."""
+    graded = [one for one in submissions if one.source is not None]
+    return [one.origin for one in graded if one.layout in ("gradescope", "nbgrader") and one.submitted_at is None]
+
+
+def recognise(path: Path, found: dict[str, bool], assignment: Assignment) -> str:
+    """The layout that a folder fits; plain where there is none."""
+    return next((name for name in LAYOUTS[1:] if _fits(name, path, found, assignment)), "plain")
 
 
 def resembled(path: Path, assignment: Assignment) -> str:
@@ -65,12 +104,15 @@ def resembled(path: Path, assignment: Assignment) -> str:
 
     One stray file makes a whole download plain, and then every name in it is taken for a student's.
     """
-    found = _entries(path).items()
-    likely = (name for name in LAYOUTS[1:] if any(_is_of(name, path, *entry, assignment) for entry in found))
+    found = entries(path)
+    if any(_timed(path / name / assignment.name) for name in found):
+        return "nbgrader"
+    # A folder in a folder may also be a plain submission.
+    likely = (name for name in LAYOUTS[1:-1] if any(_is_of(name, path, *entry, assignment) for entry in found.items()))
     return next(likely, "")
 
 
-def _entries(path: Path) -> dict[str, bool]:
+def entries(path: Path) -> dict[str, bool]:
     """Names in a folder, and whether each is a folder itself and no link to one."""
     if not path.is_dir():
         return {}
@@ -78,34 +120,55 @@ def _entries(path: Path) -> dict[str, bool]:
         return {e.name: e.is_dir(follow_symlinks=False) for e in found if e.name not in NOT_HANDED_IN}
 
 
-def _fits(layout: str, path: Path, entries: dict[str, bool], assignment: Assignment) -> bool:
+def _fits(layout: str, path: Path, found: dict[str, bool], assignment: Assignment) -> bool:
+    """Whether a folder is this layout's, where nobody said so."""
+    fitting = [name for name, folder in found.items() if _is_of(layout, path, name, folder, assignment)]
+    if layout == "nbgrader":
+        # Not everybody hands in everything, and a time may be missing. No student can make it so alone.
+        timed = [name for name, folder in found.items() if folder and any((path / name).glob("*/timestamp.txt"))]
+        return bool(fitting) and all(found.values()) and 2 * len(timed) > len(found)
     if layout == "gradescope":
-        return METADATA in entries
-    return bool(entries) and all(_is_of(layout, path, *entry, assignment) for entry in entries.items())
+        return bool(fitting)
+    typed = [name for name in found if layout in _TYPED and _TYPED[layout].fullmatch(name)]
+    return bool(fitting) and found.keys() == {*fitting, *typed}
+
+
+def _timed(folder: Path) -> bool:
+    return (folder / "timestamp.txt").is_file()
 
 
 def _is_of(layout: str, path: Path, name: str, folder: bool, assignment: Assignment) -> bool:
-    """Whether one entry is as this layout's are."""
+    """Whether one entry is a submission as this layout has them."""
     if layout == "gradescope":
         return name == METADATA
     if layout == "canvas":
         return not folder and bool(_CANVAS.fullmatch(name))
     if layout == "moodle":
-        return bool(_MOODLE.fullmatch(name))
+        return bool(_MOODLE.match(name))
     if layout == "classroom":
         begins = f"{assignment.name}-"
         return folder and name.startswith(begins) and name != begins and (path / name / ".git").exists()
-    # A folder in a folder may also be a plain submission: it is nbgrader's where its time stands beside it.
-    return folder and (path / name / assignment.name / "timestamp.txt").is_file()
+    inside = path / name / assignment.name
+    return folder and inside.is_dir() and not inside.is_symlink()
 
 
-def _canvas(path: Path, entries: dict[str, bool], assignment: Assignment) -> list[Submission]:
+def _doubt(layout: str, name: str) -> str:
+    """Why an entry could be two people's, or ""."""
+    signs = _SIGNS[layout].findall(name)
+    return f"could be two people's: its name has {signs[0]} and {signs[1]}; rename it" if len(signs) > 1 else ""
+
+
+def _canvas(path: Path, found: dict[str, bool], assignment: Assignment) -> list[Submission]:
+    taken = []
     files: dict[tuple[str, str], list[re.Match[str]]] = defaultdict(list)
-    for name in sorted(entries):
+    for name in sorted(found):
         match = _CANVAS.fullmatch(name)
         assert match
-        files[match["name"], match["id"]].append(match)
-    return [_canvas_one(path, name, number, own, assignment) for (name, number), own in files.items()]
+        if doubt := _doubt("canvas", name):
+            taken.append(_problem(name, doubt, name, "canvas"))
+        else:
+            files[match["name"], match["id"]].append(match)
+    return taken + [_canvas_one(path, name, number, own, assignment) for (name, number), own in files.items()]
 
 
 def _canvas_one(path: Path, name: str, number: str, own: list[re.Match[str]], assignment: Assignment) -> Submission:
@@ -121,39 +184,42 @@ def _canvas_one(path: Path, name: str, number: str, own: list[re.Match[str]], as
     )
 
 
-def _moodle(path: Path, entries: dict[str, bool], assignment: Assignment) -> list[Submission]:
+def _moodle(path: Path, found: dict[str, bool], assignment: Assignment) -> list[Submission]:
     taken = []
-    for name, folder in entries.items():
-        match = _MOODLE.fullmatch(name)
+    for name, folder in found.items():
+        if doubt := _doubt("moodle", name):
+            taken.append(_problem(name, doubt, name, "moodle"))
+            continue
+        match = _MOODLE.match(name)
         assert match
         student = f"{match['name']}_{match['id']}"
         if folder:
-            found = intake.take(path / name, student, module=assignment.module)
+            own = intake.take(path / name, student, module=assignment.module)
         else:
-            found = intake.take_file(path, name, student, module=assignment.module)
-        taken.append(
-            intake.stamped(found, "moodle", None, identities={"moodle_id": match["id"], "name": match["name"]})
-        )
+            own = intake.take_file(path, name, student, module=assignment.module)
+        taken.append(intake.stamped(own, "moodle", None, identities={"moodle_id": match["id"], "name": match["name"]}))
     return taken
 
 
-def _gradescope(path: Path, entries: dict[str, bool], assignment: Assignment) -> list[Submission]:
-    taken = []
-    for name, about in _metadata(path / METADATA).items():
+def _gradescope(path: Path, found: dict[str, bool], assignment: Assignment) -> list[Submission]:
+    metadata = _metadata(path / METADATA)
+    strangers = found.keys() - metadata.keys() - {METADATA}
+    taken = [_problem(name, f"not in {METADATA}, so nobody's", name, "gradescope") for name in strangers]
+    for name, about in metadata.items():
         people = [person for person in about.get(":submitters") or [] if isinstance(person, dict)]
         number = name.removeprefix("submission_")
         at = _time(about.get(":created_at"))
         for person in people or [{}]:
             known = {"email": str(person.get(":email") or ""), "sis_id": str(person.get(":sid") or "")}
             student = known["email"] or known["sis_id"] or name
-            if entries.get(name):
-                found = intake.take(path / name, student, module=assignment.module)
+            if found.get(name):
+                own = intake.take(path / name, student, module=assignment.module)
             else:
-                found = _problem(student, "its folder is missing from the export", name, "gradescope")
+                own = _problem(student, "its folder is missing from the export", name, "gradescope")
             identities = {key: value for key, value in known.items() if value} | {
                 "name": str(person.get(":name") or "")
             }
-            taken.append(intake.stamped(found, "gradescope", at, identities=identities, number=number))
+            taken.append(intake.stamped(own, "gradescope", at, identities=identities, number=number))
     return taken
 
 
@@ -170,41 +236,47 @@ def _metadata(path: Path) -> dict[str, dict[str, Any]]:
             raise LayoutError(f"{path} is a link or larger than {MAX_METADATA // 2**20} MiB")
         # Instructors' own download. Its keys begin with a colon, as Ruby's symbols do.
         read = yaml.load(path.read_text(encoding="utf-8"), Loader=Plain)
-        return {str(name): about for name, about in read.items() if isinstance(about, dict)}
+        if not read.items():
+            raise LayoutError(f"{path} names no submission: export the submissions again")
+        return {str(name): about if isinstance(about, dict) else {} for name, about in read.items()}
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, RecursionError) as error:
         raise LayoutError(f"{path} is no metadata of a Gradescope export ({type(error).__name__})") from None
 
 
 def _time(text: Any) -> datetime | None:
-    """Gradescope's `2026-02-28 11:00:00.123456789 -0800` or `… Z`."""
+    """Gradescope's `2026-02-28 11:00:00.123456789 -0800` or `… Z`; None where it is no time."""
     match = re.match(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)\S* ?(Z|UTC|[-+]\d\d:?\d\d)?$", str(text or "").strip())
     if not match:
         return None
     zone = (match[3] or "Z").replace("UTC", "Z")
     zone = "+00:00" if zone == "Z" else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
-    return datetime.fromisoformat(f"{match[1]}T{match[2]}{zone}").astimezone(UTC)
+    try:
+        return datetime.fromisoformat(f"{match[1]}T{match[2]}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
-def _classroom(path: Path, entries: dict[str, bool], assignment: Assignment) -> list[Submission]:
+def _classroom(path: Path, found: dict[str, bool], assignment: Assignment) -> list[Submission]:
     taken = []
-    for name in entries:
+    for name in found:
         user = name.removeprefix(f"{assignment.name}-")
-        found = intake.take(path / name, user, module=assignment.module)
+        own = intake.take(path / name, user, module=assignment.module)
         # Times of commits are the student's own words; the LMS's come with --times.
-        taken.append(intake.stamped(found, "classroom", None, identities={"login": user}))
+        taken.append(intake.stamped(own, "classroom", None, identities={"login": user}))
     return taken
 
 
-def _nbgrader(path: Path, entries: dict[str, bool], assignment: Assignment) -> list[Submission]:
+def _nbgrader(path: Path, found: dict[str, bool], assignment: Assignment) -> list[Submission]:
     taken = []
-    for name in entries:
+    for name in found:
         folder = path / name / assignment.name
-        found = intake.take(folder, name, module=assignment.module, only_module=True)
+        own = intake.take(folder, name, module=assignment.module, only_module=True)
         stamp = folder / "timestamp.txt"
         text = ""
         if stamp.is_file() and not stamp.is_symlink() and stamp.stat().st_size < 200:
             text = stamp.read_text(encoding="utf-8", errors="replace")
-        taken.append(intake.stamped(found, "nbgrader", _time(text.replace(" UTC", " Z"))))
+        origin = f"{intake.printable(name)}/{own.origin}"
+        taken.append(intake.stamped(own, "nbgrader", _time(text.replace(" UTC", " Z")), origin=origin))
     return taken
 
 
@@ -220,26 +292,64 @@ def _problem(student: str, problem: str, origin: str, layout: str) -> Submission
 def with_times(submissions: list[Submission], file: Path | None) -> list[Submission]:
     """The Submissions with the times of a CSV file that has the columns `student` and `submitted_at`.
 
-    A student is named as in the records, or by any identity that the layout found. Raises LayoutError for a line that
-    fits nobody: a time that is lost without a word would be a wrong score.
+    A student is named as in the records, or by any identity that the layout found, but for the name: students may
+    choose that. Raises LayoutError for a line that does not fit just one: a time that is lost without a word would be
+    a wrong score.
     """
     if file is None:
         return submissions
-    try:
-        rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig"), newline=""), strict=True))
-        times = {row["student"].strip(): datetime.fromisoformat(row["submitted_at"].strip()) for row in rows}
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, ValueError, AttributeError) as error:
-        raise LayoutError(
-            f"{file} is no CSV file with student and submitted_at, such as 2026-02-28T23:59+01:00 ({error})"
-        ) from None
-    if naive := [student for student, at in times.items() if at.tzinfo is None]:
-        raise LayoutError(f"{file}: the time of {naive[0]} has no time zone")
+    times = _times(file)
+    whose: dict[str, str] = {}
     timed = []
     for submission in submissions:
-        names = [submission.student, *submission.identities.values()]
-        found = [times.pop(name) for name in dict.fromkeys(names) if name in times]
-        at = found[0] if found else submission.submitted_at
-        timed.append(msgspec.structs.replace(submission, submitted_at=at, late=submission.late and not found))
-    if times:
-        raise LayoutError(f"{file} has a time of {next(iter(times))}, who handed in nothing")
+        known = [submission.student, *(value for key, value in submission.identities.items() if key != "name")]
+        named = [name for name in dict.fromkeys(known) if name in times]
+        if len(named) > 1:
+            raise LayoutError(f"{file} has two lines for {submission.student}: {named[0]} and {named[1]}")
+        for name in named:
+            if whose.setdefault(name, submission.student) != submission.student:
+                raise LayoutError(f"{file}: {name} is {whose[name]} and {submission.student}; name them as --show does")
+        at = times[named[0]] if named else submission.submitted_at
+        timed.append(msgspec.structs.replace(submission, submitted_at=at, late=submission.late and not named))
+    if lost := [name for name in times if name not in whose]:
+        raise LayoutError(f"{file} has a time of {lost[0]}, who handed in nothing")
     return timed
+
+
+def _times(file: Path) -> dict[str, datetime]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise LayoutError(f"cannot read the times {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise LayoutError(f"the times {file} are not UTF-8: save them as CSV UTF-8") from None
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    times: dict[str, datetime] = {}
+    try:
+        if not {"student", "submitted_at"} <= set(rows.fieldnames or ()):
+            raise LayoutError(f"{file}: its first line has to be student,submitted_at, with a comma between")
+        for row in rows:
+            where = f"{file}, line {rows.line_num}"
+            if None in row or None in row.values():
+                raise LayoutError(f"{where}: as many cells are needed as the first line has")
+            student = row["student"].strip()
+            if not student:
+                raise LayoutError(f"{where}: the student is missing")
+            if student in times:
+                raise LayoutError(f"{where}: a second line for {student}")
+            times[student] = _moment(row["submitted_at"].strip(), where)
+    except csv.Error as error:
+        raise LayoutError(f"{file}, line {rows.reader.line_num}: {error}") from None
+    if not times:
+        raise LayoutError(f"{file} has no line beneath its first: write one for each student, or leave --times out")
+    return times
+
+
+def _moment(text: str, where: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise LayoutError(f"{where}: submitted_at is no time such as 2026-02-28T23:59+01:00: {text!r}") from None
+    if at.tzinfo is None:
+        raise LayoutError(f"{where}: submitted_at has no time zone: write {text}Z, or +01:00 and the like")
+    return at

@@ -54,7 +54,10 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 def compare(submissions: list[Submission], starter: str) -> Comparison:
-    """All pairs that share anything beyond the starter code."""
+    """All pairs that share anything beyond the starter code. Raises SimilarityError where there is none to look at."""
+    sources = {one.student: one.source.decode() for one in submissions if one.source is not None}
+    if len(sources) < 2:
+        raise SimilarityError(f"{len(sources)} of {len(submissions)} submissions have a source; comparing takes two")
     try:
         from copydetect import CodeFingerprint, compare_files
     except ImportError:
@@ -73,7 +76,6 @@ def compare(submissions: list[Submission], starter: str) -> Comparison:
         return found
 
     given = numpy.array(sorted(prints(starter, []).hashes), dtype=numpy.int64)
-    sources = {one.student: one.source.decode() for one in submissions if one.source is not None}
     all_prints = {student: prints(text, given) for student, text in sources.items()}
     known = {student: found for student, found in all_prints.items() if found is not None}
     pairs = []

@@ -24,6 +24,7 @@ from toyclass import COURSE, SOLUTION, edited
 from autograder import records
 from autograder.course import FeedbackPolicy, open_course
 from autograder.lms import ci
+from autograder.outcome import TraceEntry
 from autograder.throttle import Allowance
 
 COMMAND = re.compile(r"::error (?:file=[^:,\s]+,line=\d+,endLine=\d+,)?title=[^:,]*::.*")
@@ -66,6 +67,25 @@ def test_ten_annotations_are_shown_and_the_costliest_come_first() -> None:
     found = list(ci.error_commands(fake.record("ada", tests=tests), "a.py", "scores"))
     assert len(found) == 10
     assert found[0].endswith("13 points")
+
+
+@pytest.mark.parametrize(
+    ("reason", "trace", "line"),
+    [
+        ("a.py cannot be imported: SyntaxError in line 7", [TraceEntry(7, "<module>", "def f(:")], 7),
+        ("importing a.py: ended itself", [], 1),
+    ],
+)
+def test_a_file_that_cannot_be_imported_has_one_annotation_at_its_line(
+    reason: str, trace: list[TraceEntry], line: int
+) -> None:
+    tests = [fake.failed("softmax", test=f"t{n}", reason=reason, trace=trace, calls=[]) for n in range(14)]
+    record = fake.record("ada", tests=tests)
+    (told,) = ci.error_commands(record, "a.py", "reasons")
+    where = f"::error file=a.py,line={line},endLine={line},title=Not imported::"
+    assert told == f"{where}{reason}%0AThat takes all 56 points."
+    (told,) = ci.error_commands(record, "a.py", "scores")
+    assert told == f"{where}56 points"
 
 
 def test_the_course_decides_how_much_is_told() -> None:

@@ -66,8 +66,10 @@ def test_gradescope_names_a_folder_that_is_not_there(tmp_path: Path) -> None:
 def test_similarity_writes_its_page_with_the_pair(tmp_path: Path) -> None:
     pytest.importorskip("copydetect", reason="needs copydetect: pip install 'llm-assignments[similarity]'")
     handed_in(tmp_path)
-    said = typed(tmp_path, "similarity", "toy", "downloads").stdout
-    assert said.splitlines() == [
+    (tmp_path / "downloads" / "eve.txt").touch()
+    done = typed(tmp_path, "similarity", "toy", "downloads")
+    assert done.stderr == "eve.txt: not compared, not a .py, .zip or .ipynb file\n"
+    assert done.stdout.splitlines() == [
         "100% 100%  ada  bob", "1 of 1 pairs share 50% or more; side by side: similarity.html"
     ]  # fmt: skip
     page = (tmp_path / "similarity.html").read_text()

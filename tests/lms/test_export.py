@@ -93,9 +93,16 @@ def test_an_identity_that_fits_two_rows_fits_none() -> None:
 
 
 def test_two_students_never_fill_the_same_row() -> None:
-    filled = canvas(standing("11"), standing("ada", 5))
-    assert rows(filled.text)[2][-1] == "80.5"
-    assert filled.unmatched == [("ada", "fits the same row as 11")]
+    filled = canvas(standing("11"), standing("ada", 5), standing("12"))
+    assert [row[-1] for row in rows(filled.text)[2:4]] == ["", "80.5"]
+    assert filled.unmatched == [("11", "fits the same row as ada"), ("ada", "fits the same row as 11")]
+    assert "Lovelace, Ada" in filled.untouched
+
+
+def test_a_row_whose_own_student_has_no_score_is_filled_by_no_other() -> None:
+    filled = canvas(standing("11", None, question="the grader failed"), standing("ada", 5))
+    assert rows(filled.text)[2][-1] == ""
+    assert filled.unmatched == [("11", "has no score: the grader failed"), ("ada", "fits the same row as 11")]
 
 
 def test_an_excused_student_is_excused_and_one_without_a_score_is_left_out() -> None:
@@ -141,6 +148,11 @@ def test_moodle_gets_grades_and_says_what_the_policy_did() -> None:
     assert found[1][7] == "1 day late, 8 points taken off for lateness"
     assert found[2][4] == "80.5"
     assert filled.unmatched == []
+
+
+def test_a_comment_of_the_instructors_stays_where_there_is_none_to_write() -> None:
+    found = rows(export.moodle(MOODLE, [standing("12")], known()).text)
+    assert (found[2][4], found[2][7]) == ("80.5", "old")
 
 
 def test_a_comment_is_no_formula() -> None:

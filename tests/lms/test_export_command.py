@@ -62,7 +62,7 @@ def record(student: str, **changes: Any) -> records.Record:
     parts = tuple(records.PartResult(p.name, p.title, p.points, EARNED[p.name], "passed") for p in toy().parts)
     made = fake.record(student, tests=[fake.passed("runs")])
     return msgspec.structs.replace(
-        made, course="toy-course", assignment="toy", parts=parts, score=70, id=f"toy-{student}", **changes
+        made, course="toy-course", assignment="toy", parts=parts, id=f"toy-{student}", **{"score": 70} | changes
     )
 
 
@@ -190,7 +190,8 @@ def test_gradescope_gets_scores_and_comments_and_each_who_is_left_out_has_the_tr
 
 
 def test_an_excused_student_alone_is_no_failure_of_the_export_to_gradescope(made: Path, run: Run) -> None:
-    (made / "out" / "records" / "toy-kim.json").unlink()
+    again = Submission("kim", b"kim", "kim", number="504", submitted_at=datetime(2026, 3, 1, 11, tzinfo=UTC))
+    Ledger(made / "out", "toy").enter([again])
     _, failed = run("--to", "gradescope", "--roster", "roster.csv")
     assert failed == "eve: left out, excused, and Gradescope knows only scores\n"
 
@@ -201,6 +202,52 @@ def test_a_result_has_the_score_before_and_after_policy_and_a_comment_that_is_no
     assert "Before the course's policy: 70 of 100 points (1 day late)." in result["output"]
     assert "<" not in result["output"]
     assert "](" not in result["output"]
+
+
+# --- what must not go unseen
+
+
+def test_a_score_of_0_for_nothing_to_grade_says_so(made: Path, run: Run) -> None:
+    records.Store(made / "out").write(record("kim", problem="no toy.py in \x1b[2J", score=0))
+    _, failed = run("--to", "junit")
+    assert failed == "kim: 0 points, nothing could be graded: no toy.py in \\x1b[2J\n"
+    (made / "own.csv").write_text("student,score\nkim,12\n")
+    _, failed = run("--to", "junit", "--roster", "own.csv")
+    assert failed == ""
+
+
+def test_an_attempt_that_was_handed_in_and_not_graded_is_named(made: Path, run: Run) -> None:
+    again = [Submission(name, b"again", name) for name in ("ada", "eve", "kim", "new")]
+    Ledger(made / "out", "toy").enter(again)
+    _, failed = run("--to", "junit", "--roster", "roster.csv", code=1)
+    assert failed.splitlines() == [  # the roster has decided on ada and eve
+        "kim: attempt 2 of toy is not graded yet; run `autograder grade` again",
+        "new: attempt 1 of toy is not graded yet; run `autograder grade` again",
+    ]
+
+
+def test_a_line_of_the_roster_that_fits_nobody_is_named(made: Path, run: Run) -> None:
+    (made / "roster.csv").write_text(
+        "student,assignment,due,comment\nada,toy,2026-03-02T12:00Z,\nbbo,toy,2026-03-02T12:00Z,\nevee,,,ill\n"
+    )
+    _, failed = run("--to", "junit", "--roster", "roster.csv", code=1)
+    assert failed.splitlines() == [
+        "bbo: handed in nothing for toy, and has a line in the roster",
+        "evee: handed in nothing for any assignment, and has a line in the roster",
+    ]
+
+
+def test_a_score_by_hand_without_a_submission_fills_a_row_and_more_than_the_points_is_said(
+    made: Path, run: Run
+) -> None:
+    (made / "roster.csv").write_text(ROSTER + "zoe,880,,oral exam,15,\n")
+    said, failed = run("--to", "canvas", "--gradebook", "canvas.csv", "--roster", "roster.csv")
+    assert [row[-1] for row in table(made / "canvas-filled.csv")][2:] == ["95", "63", "EX", "70", "880"]
+    assert said[-1] == "zoe in toy: 0 -> 880 (set by hand to 880, oral exam)"
+    assert failed == "zoe: set by hand to 880 of 100 points\n"
+    run("--to", "junit", "--roster", "roster.csv")
+    suites = ElementTree.parse(made / "junit.xml").getroot()
+    assert (len(suites), suites[-1].get("name"), suites[-1].get("timestamp")) == (5, "toy: zoe", None)
 
 
 # --- nbgrader's database
@@ -239,6 +286,33 @@ def test_what_could_not_be_graded_is_named_and_not_written_into_nbgraders_databa
     assert "kim: has no score: the grader could not do its work\n" in failed
 
 
+def test_a_score_by_hand_without_a_submission_is_named_and_nothing_is_written_of_it(made: Path, run: Run) -> None:
+    pytest.importorskip("nbgrader")
+    (made / "roster.csv").write_text("student,score\nzoe,88\n")
+    said, failed = run("--to", "nbgrader", "--db", "sqlite:///a.db", "--roster", "roster.csv", code=1)
+    assert said[0] == "wrote 4 submissions to sqlite:///a.db"
+    assert failed == "zoe: is set by hand to 88 and has no parts to write\n"
+
+
+@pytest.mark.parametrize(
+    ("database", "said"),
+    [
+        ("nonsense", "Could not parse SQLAlchemy URL"),
+        ("sqlite:////nonexistent/a.db", "unable to open database file"),
+        ("nobase://a", "nobase"),
+        ("sqlite:///roster.csv", "not a database"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_said_to_be_so_in_one_line(
+    made: Path, run: Run, database: str, said: str
+) -> None:
+    pytest.importorskip("nbgrader")
+    (made / "roster.csv").write_text(ROSTER * 10)  # SQLite reads 100 bytes
+    _, failed = run("--to", "nbgrader", "--db", database, code=2)
+    assert said in failed
+    assert failed.count("\n") == 1
+
+
 # --- what is refused
 
 
@@ -253,18 +327,27 @@ def test_what_could_not_be_graded_is_named_and_not_written_into_nbgraders_databa
         (["--to", "moodle", "--gradebook", "canvas.csv"], "no grading worksheet of Moodle"),
         (["--to", "canvas", "--gradebook", "canvas.csv", "--column", "Another"], "0 columns are called 'Another'"),
         (["--to", "junit", "--roster", "canvas.csv"], "canvas.csv has no column"),
+        (["--to", "junit", "--roster", "roster.csv", "--out", "./roster.csv"], "roster.csv is read here"),
+        (["--to", "canvas", "--gradebook", "canvas.csv", "--out", "./out/../canvas.csv"], "canvas.csv is read here"),
+        (["--to", "canvas", "--gradebook", "utf-16.csv"], "utf-16.csv is not UTF-8: save it as CSV UTF-8"),
+        (["--to", "canvas", "--gradebook", "canvas.csv", "--out", "out"], "cannot write out: Is a directory"),
+        (["--to", "moodle", "--gradebook", "moodle.csv", "--out", "/nonexistent/x"], "cannot write /nonexistent/x"),
+        (["--to", "moodle", "--gradebook", "."], "cannot read ."),
+        (["--to", "junit", "--out", "/nonexistent/x"], "cannot write /nonexistent/x"),
+        (["--to", "gradescope", "--out", "out"], "cannot write out: Is a directory"),
         (["--to", "junit", "--assignment", "bpe"], "bpe"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused_in_one_line_and_writes_nothing(
     made: Path, run: Run, arguments: list[str], said: str
 ) -> None:
-    before = sorted(made.iterdir())
+    (made / "utf-16.csv").write_text(CANVAS, encoding="utf-16")
+    before = {path: path.read_bytes() for path in made.iterdir() if path.is_file()}
     printed, failed = run(*arguments, code=2)
     assert printed == []
     assert said in failed
     assert failed.count("\n") == 1
-    assert sorted(made.iterdir()) == before
+    assert {path: path.read_bytes() for path in made.iterdir() if path.is_file()} == before
 
 
 def test_records_of_two_assignments_need_a_name(made: Path, run: Run) -> None:

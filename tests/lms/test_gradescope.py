@@ -26,7 +26,7 @@ from autograder.course import FeedbackPolicy, open_course
 from autograder.ledger import Entry
 from autograder.lms import gradescope
 from autograder.policy import standings
-from autograder.roster import Roster
+from autograder.roster import Roster, Rule
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -133,7 +133,8 @@ def test_results_made_elsewhere_are_handed_out_by_id_and_only_for_the_same_bytes
     entries = {("bpe", "ada"): [Entry("ada", 1, digest, "", number="501")]}
     course = open_course()
     found = standings(course, [record, fake.record("bob", "bpe")], entries, Roster())
-    assert gradescope.write_precomputed(course, found, entries, tmp_path / "a.zip") == 1
+    count, left_out = gradescope.write_precomputed(course, found, entries, tmp_path / "a.zip")
+    assert (count, [(own.student, why) for own, why in left_out]) == (1, [("bob", "has no Gradescope submission")])
     root = container(tmp_path / "root", tmp_path / "a.zip", {"bpe.py": SOLUTION}, 501)
     assert not [path for path in (root / "source").rglob("*") if path.name in ("suites", "course_key")]
     environment = os.environ | {"AUTOGRADER_ROOT": str(root)}
@@ -145,6 +146,23 @@ def test_results_made_elsewhere_are_handed_out_by_id_and_only_for_the_same_bytes
     assert done.returncode == 1
     assert "not what was graded" in done.stderr
     assert not (root / "results" / "results.json").exists()
+
+
+def test_members_of_a_group_share_a_result_unless_the_roster_sets_one_apart(tmp_path: Path) -> None:
+    entries, records = {}, []
+    for student, number in (("ada", "501"), ("bob", "501"), ("eve", "502"), ("kim", "502")):
+        entries["bpe", student] = [Entry(student, 1, "d" + number, "", number=number)]
+        records.append(fake.record(student, "bpe", digest="d" + number))
+    course = open_course()
+    found = standings(course, records, entries, Roster({("kim", "bpe"): Rule(score=95)}))
+    count, left_out = gradescope.write_precomputed(course, found, entries, tmp_path / "a.zip")
+    assert [(own.student, why) for own, why in left_out] == [
+        ("eve", "has another score or comment than kim, with whom submission 502 is shared"),
+        ("kim", "has another score or comment than eve, with whom submission 502 is shared"),
+    ]
+    with zipfile.ZipFile(tmp_path / "a.zip") as packed:
+        assert [name for name in packed.namelist() if name.startswith("results/")] == ["results/501.json"]
+    assert count == 1
 
 
 # --- the container

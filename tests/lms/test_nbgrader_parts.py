@@ -11,13 +11,14 @@ import nbformat
 import payloads
 import pytest
 from bs4 import BeautifulSoup
+from nbgrader.coursedir import CourseDirectory
 from nbgrader.nbgraderformat import MetadataValidator
-from nbgraders import PNG
+from nbgraders import PNG, run
 from toyclass import COURSE, STUB, toy
 
 from autograder.course import open_course
 from autograder.lms.nbgrader import course, notebook, pages
-from autograder.lms.nbgrader.preprocessors import harmless
+from autograder.lms.nbgrader.preprocessors import _take, harmless
 
 COURSES = [toy(), *open_course().assignments]
 
@@ -68,6 +69,66 @@ def test_an_address_without_a_driver_is_refused_with_the_one_that_works(tmp_path
     own = open_course(COURSE)
     with pytest.raises(course.NbgraderError, match=re.escape("postgresql+psycopg://x/y")):
         course.make(own, list(own.assignments), tmp_path, course.Settings(database="postgresql://x/y"))
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("nonsense", "Could not parse SQLAlchemy URL"),
+        ("sqlite:////nonexistent/gradebook.db", "unable to open database file"),
+        ("nosuch://x/y", "Can't load plugin"),
+        ("postgresql+psycopg://x:port/y", "'port'"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_refused_in_one_line_before_the_course_is_made(
+    address: str, said: str, tmp_path: Path
+) -> None:
+    own = open_course(COURSE)
+    with pytest.raises(course.NbgraderError, match=r"^--db cannot be opened: .*; name one such as [^\n]*$") as error:
+        course.make(own, list(own.assignments), tmp_path / "nb", course.Settings(database=address))
+    assert said in str(error.value)
+    assert not (tmp_path / "nb").exists()
+
+
+def test_a_database_in_the_course_that_is_yet_to_be_made_is_none_of_these(tmp_path: Path) -> None:
+    own, folder = open_course(COURSE), tmp_path / "nb"
+    course.make(own, list(own.assignments), folder, course.Settings(database=f"sqlite:///{folder}/gradebook.db"))
+    assert (folder / "nbgrader_config.py").exists()
+
+
+def test_the_next_steps_name_the_one_assignment_or_none(tmp_path: Path) -> None:
+    for more, name in ((["--assignment", "toy"], "toy"), ([], "<assignment>")):
+        said = run(tmp_path, "autograder", "nbgrader", "nb", "--course", COURSE, *more)
+        assert f"nbgrader autograde {name} " in said
+        assert f"submitted/<student>/{name} is there" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "key", "said"),
+    [
+        ("", "", "no course key"),
+        ("c.Grade.key_file = 'nokey'", "a key of this test", "cannot read the course key nokey"),
+        ("c.Grade.roster = 'roster.csv'", "a key of this test", "cannot read the roster roster.csv"),
+        ("c.Grade.course = 'nocourse'", "a key of this test", "course.toml does not exist"),
+    ],
+)
+def test_nbgrader_autograde_says_once_what_nobody_can_be_graded_with(
+    more: str, key: str, said: str, tmp_path: Path
+) -> None:
+    own = open_course(COURSE)
+    course.make(own, list(own.assignments), tmp_path, course.Settings(course_folder=str(COURSE)))
+    (tmp_path / course.OWN).write_text(f"c = get_config()\n{more}\n")
+    told = run(tmp_path, "nbgrader", "autograde", "toy", code=2, AUTOGRADER_COURSE_KEY=key)
+    (line,) = told.splitlines()
+    assert line.startswith("autograder: ")
+    assert said in line
+
+
+def test_where_a_submission_lies_is_said_with_its_students_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "ada" / "toy"
+    folder.mkdir(parents=True)
+    (folder / "toy.py").write_text(STUB)
+    assert _take(CourseDirectory(), "ada", folder, toy()).origin == "ada/toy/toy.py"
 
 
 # --- outputs

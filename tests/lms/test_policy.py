@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from toyclass import COURSE, copied
 from autograder import ledger, policy, roster
 from autograder.course import Course, CourseError, Policy, open_course
 from autograder.intake import Submission
+from autograder.lms import layouts
 from autograder.records import Record
 from autograder.roster import Roster, Rule
 
@@ -135,11 +137,72 @@ def test_a_failure_of_the_grader_is_no_score() -> None:
     assert (found.final, bool(found.question)) == (None, True)
 
 
+def test_an_unknown_time_among_known_ones_orders_attempts_by_number_and_is_said() -> None:
+    found = standing({1: 90, 2: 40}, {1: -HOUR, 2: None})
+    assert (found.counted.attempt, found.final) == (2, 40)
+    assert "attempt 2 counts, by its number" in found.question
+    assert standing({1: 90, 2: 40}, {1: -HOUR, 2: None}, counts="best").question == ""
+    (untimed,) = policy.standings(course(), [attempt(1, 90), attempt(2, 40)], {}, Roster())
+    assert (untimed.final, untimed.question) == (40, "")
+
+
+@pytest.mark.parametrize("counts", ["last", "best", "best_on_time"])
+def test_an_attempt_with_nothing_to_grade_never_goes_before_one_that_was_graded(counts: str) -> None:
+    broken = fake.ungraded("ada", "not a valid zip archive", attempt=2, id="broken")
+    times = entered({1: DAY, 2: -HOUR})
+    (found,) = policy.standings(course(counts=counts), [attempt(1, 0), broken], times, Roster())
+    assert (found.counted.attempt, found.attempts) == (1, 2)
+    later = entered({1: -DAY, 2: -HOUR})
+    (found,) = policy.standings(course(counts=counts), [attempt(1, 80), broken], later, Roster())
+    assert (found.final, found.question) == (
+        80, "nothing could be graded in attempt 2 (not a valid zip archive): attempt 1 counts"
+    )  # fmt: skip
+
+
+def test_nothing_to_grade_alone_is_worth_0_and_no_score_where_an_export_lacks_the_folder(tmp_path: Path) -> None:
+    (found,) = policy.standings(course(), [fake.ungraded("ada", "no toy.py in it")], {}, Roster())
+    assert (found.final, found.question) == (0, "")
+    (tmp_path / layouts.METADATA).write_text("submission_5:\n  :submitters:\n  - :email: ada@x.org\n")
+    (missing,) = layouts.take_in(tmp_path, open_course(COURSE).assignment("toy")).submissions
+    (found,) = policy.standings(course(), [fake.ungraded("ada", missing.problem)], {}, Roster())
+    assert found.final is None
+    assert "download that again" in found.question
+
+
 def test_of_an_attempt_that_was_graded_again_the_newer_record_counts() -> None:
     old = fake.record("ada", score=10, id="old", graded_at="2026-01-01T00:00:00+00:00")
     new = fake.record("ada", score=30, id="new", graded_at="2026-01-02T00:00:00+00:00")
     (found,) = policy.standings(course(), [new, old], {}, Roster())
     assert (found.final, found.attempts) == (30, 1)
+
+
+def test_a_score_or_an_excuse_by_hand_needs_no_submission() -> None:
+    known = Roster(
+        {
+            ("bob", "toy"): Rule(score=88, comment="oral exam"),
+            ("eve", "toy"): Rule(excused=True),
+            ("kim", "toy"): Rule(due=DUE),
+        }
+    )
+    bob, eve = policy.standings(course(), [], {}, known)
+    assert (bob.student, bob.final, bob.raw, bob.points, bob.attempts) == ("bob", 88, 0, 100, 0)
+    assert (eve.student, eve.final, eve.excused, eve.attempts) == ("eve", None, True, 0)
+
+
+def test_an_excuse_for_all_assignments_is_one_for_each_that_somebody_handed_in() -> None:
+    record = fake.record("ada", score=80)
+    known = Roster({("eve", ""): Rule(excused=True)})
+    found = policy.standings(course(), [msgspec.structs.replace(record, assignment="toy")], {}, known)
+    assert [(own.student, own.assignment, own.excused) for own in found] == [
+        ("ada", "toy", False),
+        ("eve", "toy", True),
+    ]
+
+
+def test_a_newest_attempt_without_a_record_is_found() -> None:
+    times = entered({1: -HOUR, 2: HOUR})
+    assert policy.ungraded([attempt(1, 80)], times) == [("attention", "ada", 2)]
+    assert policy.ungraded([attempt(2, 80)], times) == []
 
 
 @given(
@@ -175,12 +238,22 @@ def test_a_course_says_its_policy_and_its_due_dates(tmp_path: Path) -> None:
         ("[due]\ntoi = 2026-03-01T23:59:00Z\n", "names no assignment"),
         ("[policy]\ncounts = 'worst'\n", "policy.counts"),
         ("[feedback]\ndetail = 'everything'\n", "feedback.detail"),
+        ("[policy]\ncap_percent = 101\n", "policy.cap_percent"),
+        ("[policy]\ncap_percent = -1\n", "policy.cap_percent"),
+        ("[policy]\npercent_per_day = -10\n", "policy.percent_per_day"),
+        ("[policy]\npercent_per_day = nan\n", "policy.percent_per_day"),
+        ("[policy]\nlate_days = -1\n", "policy.late_days"),
+        ("[policy]\ngrace_minutes = -5\n", "policy.grace_minutes"),
+        ("[policy]\ngrace_minutes = inf\n", "policy.grace_minutes"),
+        ("[feedback]\ntokens = -1\n", "feedback.tokens"),
+        ("[feedback]\nhours_per_token = 0\n", "feedback.hours_per_token"),
     ],
 )
 def test_a_policy_that_makes_no_sense_is_an_error(text: str, said: str, tmp_path: Path) -> None:
     edit = ('assignments = ["toy"]\n', f'assignments = ["toy"]\n{text}')
-    with pytest.raises(CourseError, match=said):
+    with pytest.raises(CourseError, match=said) as error:
         open_course(copied(tmp_path, edit, path="assignments/course.toml"))
+    assert "\n" not in str(error.value)
 
 
 # --- the roster
@@ -218,15 +291,38 @@ def test_a_roster_is_read_with_its_rules_and_other_names(tmp_path: Path) -> None
         ("student,score\nada,1,2\n", "line 2.*cells"),
         ("student,score\n,1\n", "student is missing"),
         ("student,score\nada,1\nada,2\n", "line 3.*second line"),
-        ("student,assignment,login\nada,a,x\nada,b,y\n", "line 3.*two values of login"),
+        ("student,assignment,login\nada,,x\nada,toy,y\n", "line 3.*two values of login"),
         ('student,score\n"ada,1\n', "line"),
+        ("student;score\nada;1\n", "separate them by commas"),
+        ("student,score,score\nada,1,2\n", "two columns 'score'"),
+        ("student,assignment,score\nada,toy,1\nada,toi,1\n", "line 3.*'toi'.*this course has: toy"),
     ],
 )
 def test_a_roster_that_makes_no_sense_is_an_error_that_names_the_line(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "roster.csv").write_text(text)
     with pytest.raises(roster.RosterError, match=said) as error:
-        roster.read(tmp_path / "roster.csv")
+        roster.read(tmp_path / "roster.csv", open_course(COURSE))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_roster_of_another_encoding_is_to_be_saved_as_utf_8(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "roster.csv").write_text("student,comment\nada,schön\n", encoding=encoding)
+    with pytest.raises(roster.RosterError, match="save it as CSV UTF-8"):
+        roster.read(tmp_path / "roster.csv")
+
+
+def test_lines_that_decide_something_and_fit_nobody_are_found() -> None:
+    known = Roster(
+        {
+            ("ada", "toy"): Rule(due=DUE),
+            ("bob", "toy"): Rule(due=DUE),
+            ("ada", ""): Rule(due=DUE),
+            ("eve", ""): Rule(comment="moved"),
+            ("kim", "toy"): Rule(),  # only says what others call kim
+        }
+    )
+    assert known.lines_of_nobody({("ada", "toy")}) == [("bob", "toy"), ("eve", "")]
 
 
 # --- the ledger
@@ -250,6 +346,27 @@ def test_the_same_bytes_handed_in_again_are_one_attempt_of_the_first_time(tmp_pa
     ledger.Ledger(tmp_path, "toy").enter([submission("a")])
     (entry,) = ledger.Ledger(tmp_path, "toy").entries
     assert entry.submitted_at == DUE
+
+
+def test_who_hands_in_an_earlier_attempt_again_means_that_one_and_it_is_as_late_as_it_was(tmp_path: Path) -> None:
+    kept = ledger.Ledger(tmp_path, "attention")
+    for source, at in (("a", DUE - DAY), ("b", DUE - HOUR), ("a", DUE + HOUR), ("a", DUE - DAY)):
+        kept.enter([submission(source, at)])
+    first, second = kept.entries
+    assert (first.submitted_at, first.last_submitted_at) == (DUE - DAY, DUE + HOUR)
+    assert (second.submitted_at, second.last_submitted_at) == (DUE - HOUR, None)
+    records, times = [attempt(1, 80), attempt(2, 40)], ledger.read_all(tmp_path)
+    (found,) = policy.standings(course(percent_per_day=10), records, times, Roster())
+    assert (found.counted.attempt, found.final, found.days_late) == (1, 80, 0)
+
+
+def test_a_ledger_that_was_kept_before_there_was_a_last_time_is_read(tmp_path: Path) -> None:
+    kept = ledger.Ledger(tmp_path, "toy")
+    kept.enter([submission("a", DUE)])
+    old = kept.path.read_text()
+    assert '"last_submitted_at": null' in old
+    kept.path.write_text(re.sub(r',\s*"last_submitted_at": null', "", old))
+    assert ledger.Ledger(tmp_path, "toy").entries == kept.entries
 
 
 def test_a_damaged_ledger_is_an_error_that_names_it(tmp_path: Path) -> None:

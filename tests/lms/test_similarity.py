@@ -37,9 +37,12 @@ def test_two_untouched_stubs_share_nothing() -> None:
     assert shares(ada=STUB, bob=STUB) == {}
 
 
-def test_a_submission_without_a_source_is_left_out() -> None:
+def test_a_submission_without_a_source_is_left_out_and_fewer_than_two_are_an_error() -> None:
     none = Submission("none", None, "none", "no toy.py")
-    assert similarity.compare([*handed_in(ada=SOLUTION), none], STUB) == similarity.Comparison([], [])
+    found = similarity.compare([*handed_in(ada=SOLUTION, bob=SOLUTION), none], STUB)
+    assert [(pair.left, pair.right) for pair in found.pairs] == [("ada", "bob")]
+    with pytest.raises(similarity.SimilarityError, match="1 of 2 submissions have a source; comparing takes two"):
+        similarity.compare([*handed_in(ada=SOLUTION), none], STUB)
 
 
 @pytest.mark.parametrize("limit", [{"SECONDS": 0.0}, {"BYTES": 1 << 20}])

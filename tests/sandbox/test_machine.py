@@ -39,6 +39,23 @@ def test_without_bubblewrap_the_report_says_how_to_get_it(monkeypatch: pytest.Mo
     assert "bwrap" in report.levels[0].why
 
 
+@pytest.mark.parametrize(("killed", "best"), [(1, "full"), (2, "landlock")])
+def test_a_start_that_something_else_killed_lowers_no_level(
+    killed: int, best: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    def start(level: str) -> None:
+        begun.append(level)
+        if begun.count("full") <= killed and level == "full":
+            raise sandbox.SandboxError("the sandbox ended with signal 9 before it was ready")
+
+    monkeypatch.setattr(machine, "_start", start)
+    monkeypatch.setattr(machine, "_layers", list)
+    assert sandbox.probe().best == best
+    assert begun == ["full", "full", "landlock"]
+
+
 def test_on_another_system_only_the_weakest_level_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine.sys, "platform", "darwin")
     report = sandbox.probe()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from autograder.course import Assignment, Course
+from autograder import roster as rosters
+from autograder.cli import choices
+from autograder.course import Assignment, Course, CourseError, open_course
 from autograder.lms.nbgrader import notebook
-from autograder.roster import Roster
 from autograder.stubs import stub
 
 MARKER = "# Made by `autograder nbgrader`."
@@ -40,11 +43,14 @@ class Settings(msgspec.Struct, frozen=True):
 def make(course: Course, chosen: list[Assignment], folder: Path, settings: Settings) -> list[Path]:
     """Write the course into `folder`, or bring one that was made earlier up to date; the paths of what was written.
 
-    An instructor's own cells and files stay. Raises NbgraderError for a configuration that is not ours.
+    An instructor's own cells and files stay. Raises NbgraderError for a configuration that is not ours, and for a
+    database that cannot be opened, before anything is written.
     """
     if settings.database.startswith(("postgres://", "postgresql://")):
         better = "postgresql+psycopg://" + settings.database.split("://", 1)[1]
         raise NbgraderError(f"name the driver too: --db {better} (pip install 'psycopg[binary]')")
+    if settings.database:
+        _open(settings.database, folder)
     config = folder / "nbgrader_config.py"
     if config.exists() and MARKER not in config.read_text(encoding="utf-8"):
         raise NbgraderError(
@@ -71,6 +77,20 @@ def make(course: Course, chosen: list[Assignment], folder: Path, settings: Setti
     return list(files)
 
 
+def _open(database: str, folder: Path) -> None:
+    """Open the database and close it again. One in the course itself has no folder yet."""
+    from sqlalchemy import create_engine, inspect, make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        url = make_url(database)
+        if url.get_backend_name() != "sqlite" or folder.resolve() not in Path(url.database or "").resolve().parents:
+            inspect(create_engine(url)).get_table_names()
+    except (SQLAlchemyError, ImportError, ValueError) as error:  # the address, its driver, its port
+        why = str(error).strip().split("\n")[0]
+        raise NbgraderError(f"--db cannot be opened: {why}; name one such as sqlite:////data/gradebook.db") from None
+
+
 def _old(path: Path) -> str:
     if not path.exists():
         return ""
@@ -82,7 +102,7 @@ def _old(path: Path) -> str:
     return text
 
 
-def enroll(course: Course, chosen: list[Assignment], folder: Path, settings: Settings, roster: Roster) -> None:
+def enroll(course: Course, chosen: list[Assignment], folder: Path, settings: Settings, roster: rosters.Roster) -> None:
     """Put due dates and students into nbgrader's database; it is made where there is none.
 
     Extensions are the grading's business: nbgrader keeps them with submissions, and there are none yet.
@@ -101,6 +121,20 @@ def enroll(course: Course, chosen: list[Assignment], folder: Path, settings: Set
                 student, first_name=first or None, last_name=last or None, email=known.get("email") or None,
                 lms_user_id=known.get("canvas_id") or known.get("moodle_id") or None,
             )  # fmt: skip
+
+
+def check(grade: Mapping[str, Any]) -> None:
+    """Read what every submission is graded with, by `c.Grade` of a configuration: the course, the key, the roster.
+
+    Ends the process with one line where one of them cannot be used.
+    """
+    given = {name: Path(grade[name]) if grade.get(name) else None for name in ("course", "key_file", "roster")}
+    try:
+        choices.key(given["key_file"])
+        rosters.read(given["roster"], open_course(given["course"]))
+    except (CourseError, choices.UsageError, rosters.RosterError) as error:
+        print(f"autograder: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def _naive(time: datetime) -> datetime:
@@ -169,4 +203,9 @@ c.HTMLExporter.filters = {{"markdown2html": "autograder.lms.nbgrader.pages.markd
 own = os.path.join(os.path.dirname(os.path.abspath(__file__)), {own!r})
 if os.path.exists(own):
     load_subconfig(own)  # noqa: F821
+
+if sys.argv[1:2] == ["autograde"]:  # else nbgrader says it of each student, with a traceback
+    from autograder.lms.nbgrader.course import check
+
+    check(c.Grade)
 """

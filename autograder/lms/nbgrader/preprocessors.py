@@ -221,7 +221,8 @@ def _take(coursedir: CourseDirectory, student: str, folder: Path, assignment: As
         stamp = coursedir.get_existing_timestamp(str(folder))
     except Exception:  # a file of the submission's folder: whatever is in it, the others go on
         stamp = None
-    return intake.stamped(intake.take(folder, student, module=assignment.module, only_module=True), "nbgrader", stamp)
+    own = intake.take(folder, student, module=assignment.module, only_module=True)
+    return intake.stamped(own, "nbgrader", stamp, origin=f"{own.student}/{own.origin}")
 
 
 def _write(cell: NotebookNode, assignment: Assignment, record: Record, detail: str) -> None:
