@@ -186,18 +186,25 @@ def _canvas_one(path: Path, name: str, number: str, own: list[re.Match[str]], as
 
 def _moodle(path: Path, found: dict[str, bool], assignment: Assignment) -> list[Submission]:
     taken = []
-    for name, folder in found.items():
-        if doubt := _doubt("moodle", name):
-            taken.append(_problem(name, doubt, name, "moodle"))
-            continue
+    whose: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name in found:
         match = _MOODLE.match(name)
         assert match
-        student = f"{match['name']}_{match['id']}"
-        if folder:
-            own = intake.take(path / name, student, module=assignment.module)
+        if doubt := _doubt("moodle", name):
+            taken.append(_problem(name, doubt, name, "moodle"))
         else:
-            own = intake.take_file(path, name, student, module=assignment.module)
-        taken.append(intake.stamped(own, "moodle", None, identities={"moodle_id": match["id"], "name": match["name"]}))
+            whose[match["name"], match["id"]].append(name)
+    for (name, number), own in whose.items():
+        # Where the download has no folders, each of a student's files is an entry.
+        fitting = [file for file in own if file.endswith(f"_assignsubmission_file_{assignment.module}")] or own
+        student = f"{name}_{number}"
+        if len(fitting) > 1:
+            one = _problem(student, f"no {assignment.module} among {len(own)} files", fitting[0], "moodle")
+        elif found[fitting[0]]:
+            one = intake.take(path / fitting[0], student, module=assignment.module)
+        else:
+            one = intake.take_file(path, fitting[0], student, module=assignment.module)
+        taken.append(intake.stamped(one, "moodle", None, identities={"moodle_id": number, "name": name}))
     return taken
 
 

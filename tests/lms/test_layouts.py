@@ -69,6 +69,16 @@ def test_moodle_folders_give_the_student_and_the_number(tmp_path: Path) -> None:
     assert found["Jo_Roe_124"].source == SOURCE.encode()
 
 
+def test_of_several_files_beside_each_other_the_module_is_the_submission(tmp_path: Path) -> None:
+    files = ("Ada_1_{}_toy.py", "Ada_1_{}_zebra.py", "Ada_1_{}_a.txt", "Bob_2_{}_a.py", "Bob_2_{}_b.py", "Cy_3_{}_x.py")
+    put(tmp_path, *(name.format("assignsubmission_file") for name in files))
+    _, found = taken(tmp_path)
+    assert sorted(found) == ["Ada_1", "Bob_2", "Cy_3"]
+    assert found["Ada_1"].origin.endswith("_toy.py")
+    assert (found["Bob_2"].source, found["Bob_2"].problem) == (None, "no toy.py among 2 files")
+    assert found["Cy_3"].source == SOURCE.encode()
+
+
 MALLORYS = "Mallory_11_assignsubmission_file_x_22_assignsubmission_file_toy.py"
 
 
