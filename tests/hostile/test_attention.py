@@ -36,7 +36,6 @@ SAMPLED = """
     reads_a_file_by_its_path walks_the_frames agrees_with_everything subclasses_tensor hands_back_its_input
     answers_twice leaves_with_exit_code_0 writes_results
 """
-EARNED = {"hands_back_its_input": 3}  # whoever returns x undoes a split, and keeps the length of every pair
 SAMPLE = [own for own in ENTRIES if own.name in SAMPLED.split()]
 LEVELS = ("full", "landlock")
 
@@ -77,7 +76,7 @@ def wrong(run: Run, chosen: Sequence[Entry], level: str) -> list[str]:
             found.append(
                 f"{own.name}: {record.score}: {[(test.test, test.reason) for test in record.tests if test.reason]}"
             )
-        elif own.kind in ("forge", "whole") and record.score != EARNED.get(own.name, 0):
+        elif own.kind in ("forge", "whole") and record.score:
             found.append(f"{own.name}: {record.score} for {[t.test for t in record.tests if t.earned]}")
         # One that hangs uses up the submission's time, and so loses parts that come after this one too.
         elif own.kind in ("reply", "answer") and not (ASKED in lost and record.score <= ATTENTION.points - asked):

@@ -56,17 +56,21 @@ def test_merging_puts_head_h_into_block_h(attention, x):
 @settings(max_examples=20)
 @given(tokens_by_channels())
 def test_merging_undoes_splitting(attention, case):
-    """merge_heads(split_heads(x, n_heads)) is x."""
+    """merge_heads(split_heads(x, n_heads)) is x, and in between there are heads."""
     x, h = case
-    checks.equal(attention.merge_heads(attention.split_heads(x, h)), x.contiguous())
+    split = attention.split_heads(x, h)
+    checks.tensor(split, shape=(x.shape[0], h, x.shape[1], x.shape[2] // h), dtype=x.dtype)
+    checks.equal(attention.merge_heads(split), x.contiguous())
 
 
 @part("heads", points=1)
 @settings(max_examples=20)
 @given(tokens_by_heads())
 def test_splitting_undoes_merging(attention, x):
-    """split_heads(merge_heads(x), H) is x."""
-    checks.equal(attention.split_heads(attention.merge_heads(x), x.shape[1]), x.contiguous())
+    """split_heads(merge_heads(x), H) is x, and in between the heads are side by side."""
+    merged = attention.merge_heads(x)
+    checks.tensor(merged, shape=(x.shape[0], x.shape[2], x.shape[1] * x.shape[3]), dtype=x.dtype)
+    checks.equal(attention.split_heads(merged, x.shape[1]), x.contiguous())
 
 
 @part("heads", points=1)

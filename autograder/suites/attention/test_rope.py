@@ -65,12 +65,15 @@ def test_positions_default_to_the_order_of_the_tokens(attention, x):
 @settings(max_examples=25)
 @given(vectors(), st.data())
 def test_keeps_the_length_of_every_pair(attention, x, data):
-    """A rotation keeps the length of each pair of channels."""
+    """A rotation keeps the length of each pair of channels, and turns what is not at position 0."""
     positions = data.draw(whole_positions((x.shape[-2],)))
     y = attention.apply_rope(x, positions)
     checks.tensor(y, shape=x.shape, dtype=x.dtype)
     old, new = (z.double().unflatten(-1, (-1, 2)).norm(dim=-1) for z in (x, y))
     checks.close(new, old, rtol=1e-5, atol=1e-6)
+    pair = torch.ones(1, 2, dtype=x.dtype)
+    turned = attention.apply_rope(pair, torch.tensor([1]))
+    checks.holds(not torch.equal(turned, pair), "a pair at position 1 is turned", turned)
 
 
 @part(NAME, points=2)
