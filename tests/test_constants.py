@@ -1,5 +1,5 @@
-"""Nobody is paid for a constant: a relation between a submission's own answers holds of nothings too, so no test may
-rest on such a relation alone. Nor for nothings of the right shape.
+"""Nobody is paid for a constant, for the input, or for nothings of the right shape: a relation between a submission's
+own answers holds of those too, so no test may rest on such a relation alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from autograder.stubs import stub
 # Each of them, or one of its kind, once had points.
 CONSTANTS = (
     "None", "0.0", "[]", "([], [])", "{}", "(torch.zeros(1), torch.zeros(1))", "torch.full((1,), math.nan)",
+    "args[0] if args else None",
 )  # fmt: skip
 FRAME = """
 import math as math
