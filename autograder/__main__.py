@@ -1,4 +1,4 @@
-"""`python -m autograder` is the `autograder` command."""
+"""`python -m autograder` is the `autograder` command. Among files of others type `python -P -m autograder`."""
 
 import sys
 

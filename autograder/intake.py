@@ -19,7 +19,7 @@ import struct
 import unicodedata
 import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
@@ -60,6 +60,7 @@ class Submission(msgspec.Struct, frozen=True):
     attempt: int = 0  # 0: not numbered, which is the ledger's business
     layout: str = ""  # the LMS that it came from, where one was recognised; the rest is what that LMS says
     submitted_at: datetime | None = None
+    timed_by_hand: bool = False  # that time is a person's word, and replaces whatever was known before
     late: bool = False  # marked late, without a time
     identities: dict[str, str] = {}
     number: str = ""  # of this submission
@@ -198,6 +199,14 @@ def _take(entry: _Entry, location: str, folder: int | None, module: str, only_mo
         with _folder(above[0], root) if above else contextlib.nullcontext(root) as holder:
             found = _from_file(name, name, holder, module)
     return found._replace(origin="/".join([entry.name, *above, found.origin]))
+
+
+def meant(names: list[str], module: str) -> str:
+    """Which of some files beside each other is graded, as in a folder of them; else why none is."""
+    try:
+        return _choose(names, module)
+    except _Refusal as refusal:
+        return str(refusal)
 
 
 def _choose(paths: list[str], module: str, only_module: bool = False) -> str:
@@ -401,17 +410,15 @@ def _from_notebook(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     cells = [cell.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") for cell in cells]
     plain = [_without_magics(cell) for cell in cells]
     changed = sum(before != after for before, after in zip(cells, plain, strict=True))
-    # A cell may begin with one of these and work in its notebook; a file must begin with it.
-    future = [match.group() for cell in plain[1:] if (match := _FUTURE.match(cell))]
-    plain = [*dict.fromkeys(future), *plain[:1], *(_FUTURE.sub("", cell) for cell in plain[1:])]
-    source = "\n\n".join(plain) + "\n"
+    source = "\n\n".join(_future_first(plain)) + "\n"
     try:
         return source.encode(), (f"magics turned into comments in {changed} of {len(cells)} cells",) if changed else ()
     except UnicodeEncodeError:
         raise _Refusal("the notebook is not UTF-8 text: save it as UTF-8") from None
 
 
-_FUTURE = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\n)*from[ \t]+__future__[ \t]+import[^\n(\\;]*$", re.MULTILINE)
+# Any cell may begin with one of these and work in its notebook; a file must begin with it.
+_FUTURE = re.compile(r"from[ \t]+__future__[ \t]+import[ \t]+\w+(?:[ \t]*,[ \t]*\w+)*(?=[ \t]*(?:#|\n|\Z))")
 
 # IPython's own rule: a magic stands where a statement could begin. So strings and brackets are skipped as wholes.
 _MAGIC = re.compile(r"([ \t]*)([%!](?:[^\n]*\\\n)*[^\n]*)")
@@ -436,15 +443,36 @@ def _without_magics(cell: str) -> str:
     first = cell.lstrip().split(maxsplit=1)[:1]
     if first and first[0].startswith("%%") and first[0] not in _RUN_THEIR_CELL:
         return "\n".join(f"# {line}" for line in cell.split("\n"))
+
+    def commented(magic: re.Match[str]) -> str:
+        indentation, text = magic.groups()
+        comment = "pass  # " if indentation else "# "  # a block must not become empty
+        return indentation + comment + text.replace("\n", f"\n{indentation}# ")
+
+    return _rewritten(cell, _MAGIC, commented)
+
+
+def _future_first(cells: list[str]) -> list[str]:
+    """The cells with their imports from the future in front, each once."""
+    future: dict[str, None] = {}
+
+    def taken(found: re.Match[str]) -> str:
+        future[found.group()] = None
+        return ""
+
+    others = [_rewritten(cell, _FUTURE, taken) for cell in cells]
+    return [*(["\n".join(future)] if future else []), *others]
+
+
+def _rewritten(cell: str, what: re.Pattern[str], instead: Callable[[re.Match[str]], str]) -> str:
+    """The cell with something else for `what`, where that stands at the beginning of a statement."""
     result: list[str] = []
     position = brackets = 0
     at_statement = True
     while position < len(cell):
-        if at_statement and (magic := _MAGIC.match(cell, position)):
-            indentation, text = magic.groups()
-            comment = "pass  # " if indentation else "# "  # a block must not become empty
-            result.append(indentation + comment + text.replace("\n", f"\n{indentation}# "))
-            position = magic.end()
+        if at_statement and (found := what.match(cell, position)):
+            result.append(instead(found))
+            position = found.end()
             continue
         match = _TOKEN.match(cell, position)
         assert match  # its last alternative takes any character

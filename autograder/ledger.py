@@ -36,6 +36,7 @@ class Entry(msgspec.Struct, frozen=True):
     number: str = ""  # what the LMS calls this submission
     shown_at: datetime | None = None  # when its hidden results were first shown: what uses a token
     last_submitted_at: datetime | None = None  # where the same bytes were handed in again, later
+    again_after: int = 0  # where that was at a time nobody knows: how many attempts there were
 
 
 class Ledger:
@@ -103,14 +104,9 @@ class Ledger:
             )  # fmt: skip
             if known is None:
                 self.entries.append(entry)
-            elif submission.submitted_at or not known.submitted_at:
-                # Handed in again unchanged: these bytes were there at the first time, so how late they are goes by it.
-                # Which attempt is the last goes by the last time: who goes back to an earlier one means it to count.
-                times = {t for t in (known.submitted_at, known.last_submitted_at, submission.submitted_at) if t}
-                self.entries[self.entries.index(known)] = msgspec.structs.replace(
-                    entry, submitted_at=min(times, default=None), identities=known.identities | entry.identities,
-                    shown_at=known.shown_at, last_submitted_at=max(times) if len(times) > 1 else None,
-                )  # fmt: skip
+            else:
+                place = self.entries.index(known)
+                self.entries[place] = _again(known, entry, len(own), by_hand=submission.timed_by_hand)
             numbered.append(msgspec.structs.replace(submission, attempt=entry.attempt))
         if self.entries != before:
             self._write()
@@ -128,6 +124,24 @@ class Ledger:
             os.replace(temporary, self.path)
         except OSError as error:
             raise RecordError(f"cannot write {self.path}: {error.strerror}; run the command again") from None
+
+
+def _again(known: Entry, entry: Entry, attempts: int, *, by_hand: bool) -> Entry:
+    """The entry of what was handed in before, unchanged.
+
+    These bytes were there at the first time, so how late they are goes by it. Which attempt is the last goes by the
+    last time: who goes back to an earlier one means it to count. A time that a person gives replaces both.
+    """
+    if by_hand:
+        return msgspec.structs.replace(entry, identities=known.identities | entry.identities, shown_at=known.shown_at)
+    if known.submitted_at and not entry.submitted_at:
+        return known if known.attempt == attempts else msgspec.structs.replace(known, again_after=attempts)
+    times = {time for time in (known.submitted_at, known.last_submitted_at, entry.submitted_at) if time}
+    return msgspec.structs.replace(
+        entry, submitted_at=min(times, default=None), identities=known.identities | entry.identities,
+        shown_at=known.shown_at, last_submitted_at=max(times) if len(times) > 1 else None,
+        again_after=attempts if not times and known.attempt < attempts else 0,
+    )  # fmt: skip
 
 
 def read_all(out: Path) -> dict[tuple[str, str], list[Entry]]:

@@ -42,6 +42,7 @@ class Attempt(msgspec.Struct, frozen=True):
     submitted_at: datetime | None = None
     marked_late: bool = False
     last_submitted_at: datetime | None = None  # where the same was handed in again, later
+    again_after: int = 0  # where that was at a time nobody knows: how many attempts there were
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -102,7 +103,8 @@ def standings(
     grouped: dict[str, dict[str, dict[int, Record]]] = {}
     for record in sorted(records, key=lambda r: (r.graded_at, r.id)):  # of one attempt the latest record counts
         grouped.setdefault(record.student, {}).setdefault(record.assignment, {})[record.attempt] = record
-    for student, name in _by_hand(roster, {name for assignments in grouped.values() for name in assignments}):
+    known = {name for assignments in grouped.values() for name in assignments} & {a.name for a in course.assignments}
+    for student, name in _by_hand(roster, known):
         if name not in grouped.setdefault(student, {}):
             grouped[student][name] = {0: _nothing(course, student, name)}
     found = []
@@ -112,7 +114,7 @@ def standings(
         for name in sorted(assignments, key=lambda name: _when(dues[name], name, course)):
             entries = {entry.attempt: entry for entry in ledger.get((name, student), [])}
             attempts = [
-                Attempt(record, e.submitted_at, e.late, e.last_submitted_at)
+                Attempt(record, e.submitted_at, e.late, e.last_submitted_at, e.again_after)
                 if (e := entries.get(number))
                 else Attempt(record)
                 for number, record in sorted(assignments[name].items())
@@ -221,7 +223,10 @@ def _doubts(valued: list[_Valued], chosen: _Valued, policy: Policy) -> list[str]
     last, counts = _last(valued).attempt.record, f"attempt {chosen.attempt.record.attempt} counts"
     if last.problem and not chosen.attempt.record.problem:
         doubts.append(f"nothing could be graded in attempt {last.attempt} ({last.problem}): {counts}")
-    if policy.counts == "last" and not _timed(graded) and any(v.attempt.submitted_at for v in graded):
+    again = [v.attempt.record.attempt for v in graded if v.attempt.again_after == len(valued) and v is not chosen]
+    if policy.counts == "last" and again:
+        doubts.append(f"attempt {again[-1]} came in again, at no known time, but {counts}: give times with --times")
+    elif policy.counts == "last" and not _timed(graded) and any(v.attempt.submitted_at for v in graded):
         doubts.append(f"not every attempt has a time, so {counts}, by its number: give times with --times")
     if chosen.attempt.marked_late and chosen.attempt.submitted_at is None:
         doubts.append(

@@ -496,17 +496,21 @@ def test_a_notebook_is_its_code_cells_joined_by_blank_lines(tmp_path):
     )
 
 
-def test_an_import_from_the_future_that_begins_a_later_cell_begins_the_file(tmp_path):
+def test_imports_from_the_future_begin_the_file_wherever_they_begin_a_cell(tmp_path):
+    typed, divided = "from __future__ import annotations", "from __future__ import division, print_function"
+    text = f"x = '''\n{typed}\n'''"
+    second = f"# typed\n\n{typed}  # (PEP 563)\n{divided}\nimport torch"
+    first = '"""Mine."""\nimport os'
+    rest = f"# typed\n\n  # (PEP 563)\n\nimport torch\n\n\ny = 1\n\n{text}\n"
+    assert source_of(tmp_path, first, second, f"{typed}\ny = 1", text) == f"{typed}\n{divided}\n\n{first}\n\n{rest}"
+    assert only(tmp_path).notes == ()
+
+
+def test_an_import_from_the_future_after_a_magic_or_a_docstring_is_found(tmp_path):
     future = "from __future__ import annotations"
-    text = f'x = """\n{future}\n"""'
-    assert source_of(tmp_path, "import os", f"# typed\n\n{future}\nimport torch", f"{future}\ny = 1", text) == (
-        f"# typed\n\n{future}\n\n{future}\n\nimport os\n\n\nimport torch\n\n\ny = 1\n\n{text}\n"
-    )
-
-
-def test_an_import_from_the_future_in_the_first_cell_stays(tmp_path):
-    cell = "%pip list\nfrom __future__ import annotations  # types"
-    assert source_of(tmp_path, cell, "x = 1") == f"# {cell}\n\nx = 1\n"
+    source = source_of(tmp_path, f'"""Mine."""\n{future}\nx = 1', f"%pip list\n{future}\ny = 1")
+    assert source == f'{future}\n\n"""Mine."""\n\nx = 1\n\n# %pip list\n\ny = 1\n'
+    compile(source, "notebook", "exec", dont_inherit=True)
 
 
 @pytest.mark.parametrize(

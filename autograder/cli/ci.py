@@ -36,9 +36,9 @@ def ci(
     from autograder.reports.escape import workflow
     from autograder.roster import Roster
 
-    for path_to_write in (junit, *map(_named_in, ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"))):
-        if path_to_write and (path_to_write.is_dir() or not path_to_write.parent.is_dir()):
-            raise choices.UsageError(f"cannot write {path_to_write}: name a file in a folder that is there")
+    for written in (junit, *map(_named_in, ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"))):
+        if written and (written.is_dir() or not (written.parent.is_dir() or written.parent.resolve() == out.resolve())):
+            raise choices.UsageError(f"cannot write {written}: name a file in a folder that is there")
     own = choices.course(course)
     one = own.assignment(assignment)
     student = os.environ.get("GITHUB_REPOSITORY", "").rpartition("/")[2] or path.resolve().stem

@@ -74,11 +74,15 @@ def grade(plan: Plan) -> list[TestOutcome]:
     grader = _Grader(plan)
     grader.run()
     scored = [own for own in grader.outcomes if own.kind != "advisory"]
-    late = {own.test for own in scored if own.status == "timeout" or own.test in grader.doubtful}
-    if late and (len(late) < MAX_TIMEOUTS or grader.unloadable is not None):
+    late = {own.test for own in scored if own.status == "timeout"}
+    if len(late) >= MAX_TIMEOUTS and grader.unloadable is None:
+        late = set()
+    late |= grader.doubtful & {own.test for own in scored}
+    if late:
         # What may be the machine's doing counts only if it happens again, alone, with twice the time: it may have been
         # busy, or short of memory and killing what it found.
-        again = _Grader(plan, only=frozenset(late) | grader.waiting, patience=2.0)
+        unmeasured = {own.test for own in grader.outcomes if own.kind == "advisory" and own.status == "skipped"}
+        again = _Grader(plan, only=frozenset(late | unmeasured) | grader.waiting, patience=2.0)
         again.failed_parts = {
             own.part for own in scored if own.status not in ("passed", "skipped") and own.test not in late
         }

@@ -284,24 +284,22 @@ def write_precomputed(
     groups: dict[int, list[Standing]] = {}  # a group's members share one submission, and Gradescope one score
     left_out = []
     for standing in standings:
-        entry = _entry(standing, ledger)
-        if standing.excused:
-            left_out.append((standing, "excused, and Gradescope knows only scores"))
-        elif standing.final is None:
-            left_out.append((standing, f"has no score: {standing.question}"))
-        elif entry is None:
-            left_out.append((standing, "has no Gradescope submission"))
-        else:
+        if (entry := _entry(standing, ledger)) is not None:
             groups.setdefault(int(entry.number), []).append(standing)
+        else:
+            left_out.append((standing, _no_score(standing) or "has no Gradescope submission"))
     files: dict[str, str] = {"setup.sh": "#!/usr/bin/env bash\n", "run_autograder": _LOOK_UP}
     for number, group in groups.items():
-        if len({(one.final, one.comment) for one in group}) > 1:
-            for standing in group:
-                others = " and ".join(one.student for one in group if one is not standing)
-                why = f"has another score or comment than {others}, with whom submission {number} is shared"
-                left_out.append((standing, why))
-            continue
         standing = group[0]
+        if len({(one.final, one.comment, one.in_words()) for one in group}) > 1:
+            for one in group:
+                others = " and ".join(other.student for other in group if other is not one)
+                why = f"has another score, lateness or comment than {others}, with whom submission {number} is shared"
+                left_out.append((one, _no_score(one) or why))
+            continue
+        if why := _no_score(standing):
+            left_out += [(one, why) for one in group]
+            continue
         result = results(
             standing.counted, course.feedback, words=standing.in_words(), score=standing.final, comment=standing.comment
         )
@@ -309,7 +307,14 @@ def write_precomputed(
         held = {"module": module, "source": standing.counted.digest, "results": result}
         files[f"results/{number}.json"] = msgspec.json.encode(held).decode()
     _pack(target, files, {})
-    return len(files) - 2, left_out
+    return len(files) - 2, sorted(left_out, key=lambda pair: pair[0].student)
+
+
+def _no_score(standing: Standing) -> str:
+    """Why there is no score to hand out; "" where there is one."""
+    if standing.excused:
+        return "excused, and Gradescope knows only scores"
+    return f"has no score: {standing.question}" if standing.final is None else ""
 
 
 def _entry(standing: Standing, ledger: dict[tuple[str, str], list[Entry]]) -> Entry | None:

@@ -196,14 +196,13 @@ def _moodle(path: Path, found: dict[str, bool], assignment: Assignment) -> list[
             whose[match["name"], match["id"]].append(name)
     for (name, number), own in whose.items():
         # Where the download has no folders, each of a student's files is an entry.
-        fitting = [file for file in own if file.endswith(f"_assignsubmission_file_{assignment.module}")] or own
-        student = f"{name}_{number}"
-        if len(fitting) > 1:
-            one = _problem(student, f"no {assignment.module} among {len(own)} files", fitting[0], "moodle")
-        elif found[fitting[0]]:
-            one = intake.take(path / fitting[0], student, module=assignment.module)
+        student, files = f"{name}_{number}", {_MOODLE.sub("", file).lstrip("_"): file for file in own}
+        if len(own) == 1 and found[own[0]]:
+            one = intake.take(path / own[0], student, module=assignment.module)
+        elif len(own) == 1 or (chosen := intake.meant(list(files), assignment.module)) in files:
+            one = intake.take_file(path, own[0] if len(own) == 1 else files[chosen], student, module=assignment.module)
         else:
-            one = intake.take_file(path, fitting[0], student, module=assignment.module)
+            one = _problem(student, chosen, own[0], "moodle")
         taken.append(intake.stamped(one, "moodle", None, identities={"moodle_id": number, "name": name}))
     return taken
 
@@ -317,7 +316,11 @@ def with_times(submissions: list[Submission], file: Path | None) -> list[Submiss
             if whose.setdefault(name, submission.student) != submission.student:
                 raise LayoutError(f"{file}: {name} is {whose[name]} and {submission.student}; name them as --show does")
         at = times[named[0]] if named else submission.submitted_at
-        timed.append(msgspec.structs.replace(submission, submitted_at=at, late=submission.late and not named))
+        timed.append(
+            msgspec.structs.replace(
+                submission, submitted_at=at, timed_by_hand=bool(named), late=submission.late and not named
+            )
+        )
     if lost := [name for name in times if name not in whose]:
         raise LayoutError(f"{file} has a time of {lost[0]}, who handed in nothing")
     return timed

@@ -84,7 +84,7 @@ class Worker(Protocol):
     """One sandboxed process. A context manager: leaving it stops the worker."""
 
     def pending(self) -> bool:
-        """Whether the worker has said something that was not received, or is gone."""
+        """Whether the worker has said something that was not received. One that is gone is found out by asking it."""
 
     def send(self, buffers: Iterable[Buffer], seconds: float) -> None:
         """Write all of `buffers`. Raises TimedOut where the worker does not read them in time, or WorkerGone."""
@@ -135,7 +135,10 @@ class SocketWorker:
         return self._channel.fileno()
 
     def pending(self) -> bool:
-        return bool(select.select([self._channel], [], [], 0)[0])
+        try:
+            return bool(self._channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:  # nothing to read, or nobody there
+            return False
 
     def send(self, buffers: Iterable[Buffer], seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -148,17 +148,26 @@ def test_results_made_elsewhere_are_handed_out_by_id_and_only_for_the_same_bytes
     assert not (root / "results" / "results.json").exists()
 
 
-def test_members_of_a_group_share_a_result_unless_the_roster_sets_one_apart(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        (Rule(score=95), "has another score, lateness or comment than eve, with whom submission 502 is shared"),
+        (Rule(excused=True), "excused, and Gradescope knows only scores"),
+    ],
+)
+def test_members_of_a_group_share_a_result_unless_the_roster_sets_one_apart(
+    rule: Rule, why: str, tmp_path: Path
+) -> None:
     entries, records = {}, []
     for student, number in (("ada", "501"), ("bob", "501"), ("eve", "502"), ("kim", "502")):
         entries["bpe", student] = [Entry(student, 1, "d" + number, "", number=number)]
         records.append(fake.record(student, "bpe", digest="d" + number))
     course = open_course()
-    found = standings(course, records, entries, Roster({("kim", "bpe"): Rule(score=95)}))
+    found = standings(course, records, entries, Roster({("kim", "bpe"): rule}))
     count, left_out = gradescope.write_precomputed(course, found, entries, tmp_path / "a.zip")
-    assert [(own.student, why) for own, why in left_out] == [
-        ("eve", "has another score or comment than kim, with whom submission 502 is shared"),
-        ("kim", "has another score or comment than eve, with whom submission 502 is shared"),
+    assert [(own.student, said) for own, said in left_out] == [
+        ("eve", "has another score, lateness or comment than kim, with whom submission 502 is shared"),
+        ("kim", why),
     ]
     with zipfile.ZipFile(tmp_path / "a.zip") as packed:
         assert [name for name in packed.namelist() if name.startswith("results/")] == ["results/501.json"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -72,11 +73,15 @@ def test_moodle_folders_give_the_student_and_the_number(tmp_path: Path) -> None:
 def test_of_several_files_beside_each_other_the_module_is_the_submission(tmp_path: Path) -> None:
     files = ("Ada_1_{}_toy.py", "Ada_1_{}_zebra.py", "Ada_1_{}_a.txt", "Bob_2_{}_a.py", "Bob_2_{}_b.py", "Cy_3_{}_x.py")
     put(tmp_path, *(name.format("assignsubmission_file") for name in files))
+    notebook = json.dumps({"nbformat": 4, "cells": [{"cell_type": "code", "source": "x = 1"}]})
+    put(tmp_path, "Di_4_assignsubmission_file_lab.ipynb", text=notebook)
+    put(tmp_path, "Di_4_assignsubmission_file_plot.png")
     _, found = taken(tmp_path)
-    assert sorted(found) == ["Ada_1", "Bob_2", "Cy_3"]
+    assert sorted(found) == ["Ada_1", "Bob_2", "Cy_3", "Di_4"]
     assert found["Ada_1"].origin.endswith("_toy.py")
-    assert (found["Bob_2"].source, found["Bob_2"].problem) == (None, "no toy.py among 2 files")
+    assert (found["Bob_2"].source, found["Bob_2"].problem.split(",")[0]) == (None, "no toy.py in it or one folder down")
     assert found["Cy_3"].source == SOURCE.encode()
+    assert (found["Di_4"].source, found["Di_4"].problem) == (b"x = 1\n", "")
 
 
 MALLORYS = "Mallory_11_assignsubmission_file_x_22_assignsubmission_file_toy.py"

@@ -75,7 +75,7 @@ def test_an_address_without_a_driver_is_refused_with_the_one_that_works(tmp_path
     ("address", "said"),
     [
         ("nonsense", "Could not parse SQLAlchemy URL"),
-        ("sqlite:////nonexistent/gradebook.db", "unable to open database file"),
+        ("sqlite:////nonexistent/gradebook.db", "there is no folder /nonexistent"),
         ("nosuch://x/y", "Can't load plugin"),
         ("postgresql+psycopg://x:port/y", "'port'"),
     ],

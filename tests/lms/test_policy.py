@@ -360,6 +360,34 @@ def test_who_hands_in_an_earlier_attempt_again_means_that_one_and_it_is_as_late_
     assert (found.counted.attempt, found.final, found.days_late) == (1, 80, 0)
 
 
+def test_a_time_that_a_person_gives_replaces_what_was_known(tmp_path: Path) -> None:
+    kept = ledger.Ledger(tmp_path, "attention")
+    kept.enter([msgspec.structs.replace(submission("a", DUE + 9 * DAY), timed_by_hand=True)])  # a slip of the pen
+    kept.enter([msgspec.structs.replace(submission("a", DUE - DAY), timed_by_hand=True)])
+    kept.enter([submission("b", DUE + DAY)])
+    first, _ = kept.entries
+    assert (first.submitted_at, first.last_submitted_at) == (DUE - DAY, None)
+    (found,) = policy.standings(course(), [attempt(1, 80), attempt(2, 40)], ledger.read_all(tmp_path), Roster())
+    assert found.counted.attempt == 2
+
+
+@pytest.mark.parametrize("times", [(None, None, None), (DUE - DAY, DUE, None)], ids=["no times", "only at first"])
+def test_an_earlier_attempt_that_comes_in_again_at_no_known_time_is_said(
+    times: tuple[datetime | None, ...], tmp_path: Path
+) -> None:
+    kept = ledger.Ledger(tmp_path, "attention")
+    for source, at in zip("aba", times, strict=True):
+        kept.enter([submission(source, at)])
+    records = [attempt(1, 80), attempt(2, 40)]
+    (found,) = policy.standings(course(), records, ledger.read_all(tmp_path), Roster())
+    assert (found.counted.attempt, found.final) == (2, 40)
+    assert found.question == "attempt 1 came in again, at no known time, but attempt 2 counts: give times with --times"
+    kept.enter([submission("c", DUE)])  # a newer one makes it plain
+    (found,) = policy.standings(course(), [*records, attempt(3, 60)], ledger.read_all(tmp_path), Roster())
+    assert found.counted.attempt == 3
+    assert "came in again" not in found.question
+
+
 def test_a_ledger_that_was_kept_before_there_was_a_last_time_is_read(tmp_path: Path) -> None:
     kept = ledger.Ledger(tmp_path, "toy")
     kept.enter([submission("a", DUE)])

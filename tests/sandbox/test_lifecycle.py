@@ -114,6 +114,14 @@ def test_what_is_said_unasked_is_noticed(shell: Shell) -> None:
     assert shell.worker.pending()
 
 
+def test_a_worker_that_is_gone_has_said_nothing(shell: Shell) -> None:
+    shell.begin("import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(sandbox.WorkerGone):
+        shell.worker.receive(1, 5)
+    assert not shell.worker.pending()
+    assert shell.worker.stop().signal == 9
+
+
 def test_every_worker_starts_from_the_same_random_state(forker: sandbox.Forker) -> None:
     code = "import random, numpy; answer = (random.random(), float(numpy.random.rand()), hash('a'))"
     seen = []

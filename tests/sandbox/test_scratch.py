@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -113,8 +114,11 @@ def test_a_disk_that_fills_is_noticed_where_little_is_left(
     assert scratch.fills(str(tmp_path), int(before * 2**30)) is fills
 
 
-def test_what_is_free_is_what_anybody_may_still_write(tmp_path: Path) -> None:
-    assert 0 < scratch.free(str(tmp_path)) <= os.statvfs(tmp_path).f_bfree * os.statvfs(tmp_path).f_frsize
+def test_what_is_free_is_what_anybody_may_still_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert scratch.free(str(tmp_path)) > 0
+    told = SimpleNamespace(f_bavail=3, f_bfree=5, f_frsize=4096, f_bsize=1 << 20)  # two blocks are root's
+    monkeypatch.setattr(os, "statvfs", lambda path: told)
+    assert scratch.free(str(tmp_path)) == 3 * 4096
 
 
 def test_too_many_files_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

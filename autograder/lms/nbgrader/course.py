@@ -49,13 +49,13 @@ def make(course: Course, chosen: list[Assignment], folder: Path, settings: Setti
     if settings.database.startswith(("postgres://", "postgresql://")):
         better = "postgresql+psycopg://" + settings.database.split("://", 1)[1]
         raise NbgraderError(f"name the driver too: --db {better} (pip install 'psycopg[binary]')")
-    if settings.database:
-        _open(settings.database, folder)
     config = folder / "nbgrader_config.py"
     if config.exists() and MARKER not in config.read_text(encoding="utf-8"):
         raise NbgraderError(
             f"{config} was not made by this command: name a new folder, or move your lines to {OWN} beside it"
         )
+    if settings.database:
+        _open(settings.database, folder)
     files = {config: _config(course, settings)}
     for assignment in chosen:
         source = folder / "source" / assignment.name
@@ -78,14 +78,22 @@ def make(course: Course, chosen: list[Assignment], folder: Path, settings: Setti
 
 
 def _open(database: str, folder: Path) -> None:
-    """Open the database and close it again. One in the course itself has no folder yet."""
+    """Open the database and close it again. SQLite would make the file: there the folder is looked for."""
     from sqlalchemy import create_engine, inspect, make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         url = make_url(database)
-        if url.get_backend_name() != "sqlite" or folder.resolve() not in Path(url.database or "").resolve().parents:
-            inspect(create_engine(url)).get_table_names()
+        if url.get_backend_name() == "sqlite":
+            place = Path(url.database or "").resolve().parent
+            if not place.is_dir() and folder.resolve() not in (place, *place.parents):
+                raise ValueError(f"there is no folder {place}")
+            return
+        engine = create_engine(url)
+        try:
+            inspect(engine).get_table_names()
+        finally:
+            engine.dispose()
     except (SQLAlchemyError, ImportError, ValueError) as error:  # the address, its driver, its port
         why = str(error).strip().split("\n")[0]
         raise NbgraderError(f"--db cannot be opened: {why}; name one such as sqlite:////data/gradebook.db") from None
