@@ -356,7 +356,7 @@ def test_the_formgrader_shows_a_submission_and_takes_a_score_by_hand(made: Path,
         box.first.dispatch_event("change")
         page.wait_for_timeout(1500)
         page.goto(f"{server}/formgrader/submissions/{wrong}/")
-        for text in ("fails (20 points): moving_average(x, window)", "input: moving_average(", "returned: tensor("):
+        for text in ("fails (20 points): Each entry is the mean", "input: moving_average(", "returned: tensor("):
             page.get_by_text(text).first.wait_for()
         browser.close()
     with gradebook(made) as book:
