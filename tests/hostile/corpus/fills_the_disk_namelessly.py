@@ -6,8 +6,10 @@ import os
 def attack():
     kept = []
     for number in range(4):
-        with open(f"file{number}", "w+b", buffering=0) as file:
-            os.unlink(file.name)
-            file.write(bytes(30 << 20))
-            kept.append(mmap.mmap(file.fileno(), 4096))
+        file = os.open(f"file{number}", os.O_RDWR | os.O_CREAT)
+        os.unlink(f"file{number}")
+        if os.write(file, bytes(30 << 20)) < 30 << 20:
+            return None
+        kept.append(mmap.mmap(file, 4096))
+        os.close(file)
     return f"{30 * len(kept)} MiB"
