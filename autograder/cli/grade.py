@@ -53,6 +53,7 @@ def grade(
     from autograder.cli import progress
     from autograder.ledger import Ledger
     from autograder.lms import layouts
+    from autograder.lms import times as lms_times
     from autograder.records import Store, read
 
     own = choices.course(course)
@@ -69,7 +70,7 @@ def grade(
             told.append((f"{path} is empty: nothing of {one.name} is graded", []))
             continue
         found = layouts.take_in(path, one, layout)
-        taken = layouts.with_times(found.submissions, times)
+        taken = lms_times.given(found.submissions, times)
         like = layouts.resembled(path, one) if found.layout == "plain" and not layout else ""
         told += _understood(one.name, found, like, taken, show)
         piles.append((one, taken))

@@ -3,6 +3,7 @@
     feedback     what a student may read of a record, as plain text and as Markdown
     nbgrader/    a ready course, graded by our judge in the place of nbgrader's kernel
     layouts      bulk downloads, recognised as they are
+    times        when things were handed in, where a download does not say
     export       scores into the instructor's own files
     gradescope   an autograder.zip, and an export graded here
     ci           one submission on each push

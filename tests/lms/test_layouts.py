@@ -15,7 +15,7 @@ from toyclass import COURSE, toy
 from autograder import cli
 from autograder.cli import choices, progress
 from autograder.intake import Submission
-from autograder.lms import layouts
+from autograder.lms import layouts, times
 
 SOURCE = "def runs(text): return []\n"
 
@@ -185,7 +185,7 @@ def test_a_time_that_cannot_be_read_is_unknown_and_named(time: str, tmp_path: Pa
     found = layouts.take_in(tmp_path, toy()).submissions
     assert layouts.untimed(found) == ["submission_502/toy.py"]
     put(tmp_path, "times.csv", text="student,submitted_at\neve@x.org,2026-03-01T10:00:00Z\n")
-    assert layouts.untimed(layouts.with_times(found, tmp_path / "times.csv")) == []
+    assert layouts.untimed(times.given(found, tmp_path / "times.csv")) == []
 
 
 @pytest.mark.parametrize("text", ["- a\n", "a: [", "!!python/object/apply:os.system ['true']", "\x00"])
@@ -360,7 +360,7 @@ def test_times_come_from_a_file_by_student_or_by_any_identity(tmp_path: Path) ->
     put(tmp_path / "in", "a_LATE_1_10_toy.py", "b_2_11_toy.py")
     submissions = layouts.take_in(tmp_path / "in", toy()).submissions
     put(tmp_path, "times.csv", text="student,submitted_at\n1,2026-03-01T10:00:00+01:00\n")
-    first, second = layouts.with_times(submissions, tmp_path / "times.csv")
+    first, second = times.given(submissions, tmp_path / "times.csv")
     assert (first.submitted_at, first.late) == (datetime(2026, 3, 1, 9, tzinfo=UTC), False)
     assert second.submitted_at is None
 
@@ -393,8 +393,8 @@ def test_times_that_make_no_sense_or_fit_nobody_are_an_error(text: str | None, s
     submissions = layouts.take_in(tmp_path / "in", toy()).submissions
     if text is not None:
         put(tmp_path, "times.csv", text=text)
-    with pytest.raises(layouts.LayoutError, match=said):
-        layouts.with_times(submissions, tmp_path / "times.csv")
+    with pytest.raises(times.TimesError, match=said):
+        times.given(submissions, tmp_path / "times.csv")
 
 
 def test_a_line_that_fits_two_students_is_an_error(tmp_path: Path) -> None:
@@ -403,5 +403,5 @@ def test_a_line_that_fits_two_students_is_an_error(tmp_path: Path) -> None:
         Submission("bob", b"", "bob", identities={"canvas_id": "7"}),
     ]
     put(tmp_path, "times.csv", text="student,submitted_at\n7,2026-03-01T10:00:00Z\n")
-    with pytest.raises(layouts.LayoutError, match="7 is ada and bob"):
-        layouts.with_times(both, tmp_path / "times.csv")
+    with pytest.raises(times.TimesError, match="7 is ada and bob"):
+        times.given(both, tmp_path / "times.csv")
